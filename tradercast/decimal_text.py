@@ -1,0 +1,172 @@
+"""Decimal and integer text to and from integer columns, without a Python loop over plain rows.
+
+The text is walked column by column (first characters of all rows, then second, …), in slabs
+small enough for the processor's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tradercast.rows import I64
+
+TextColumn: TypeAlias = "Sequence[str] | NDArray[np.bytes_] | NDArray[np.str_]"
+
+_SLAB = 16_384
+_WIDEST = 40  # longer rows are left to the caller's careful path
+_MAX_I64 = np.uint64(2**63 - 1)
+_ZERO, _NINE, _DOT, _MINUS, _PLUS = 48, 57, 46, 45, 43
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What the plain rows of a text column say.
+
+    Attributes
+    ----------
+    mantissa, places : int64 arrays
+        The row's value is ``mantissa * 10**-places``.
+    plain : bool array
+        False where the row is not plain fixed-point text: its other fields mean nothing.
+    digits_only : bool array
+        True where the row is a canonical non-negative integer (no sign, point or leading zero).
+    """
+
+    mantissa: I64
+    places: I64
+    plain: NDArray[np.bool_]
+    digits_only: NDArray[np.bool_]
+
+
+def parse(texts: TextColumn) -> Parsed:
+    """Read every row that is plain fixed-point text such as ``-12.50`` and fits int64."""
+    flat, starts, lengths = _flatten(texts)
+    count = len(lengths)
+    mantissa = np.zeros(count, np.int64)
+    places = np.zeros(count, np.int64)
+    plain = np.zeros(count, np.bool_)
+    digits_only = np.zeros(count, np.bool_)
+    for at in range(0, count, _SLAB):
+        rows = slice(at, at + _SLAB)
+        parsed = _parse_slab(flat, starts[rows], lengths[rows])
+        mantissa[rows], places[rows], plain[rows], digits_only[rows] = parsed
+    return Parsed(mantissa, places, plain, digits_only)
+
+
+def row_text(texts: TextColumn, row: int) -> str:
+    """Row `row` as `str`; bytes that are not ASCII stay visible as replacement characters."""
+    value: Any = texts[row]
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _flatten(texts: Any) -> tuple[NDArray[Any], I64, I64]:
+    """All characters in one array, and where each row starts and how long it is."""
+    if isinstance(texts, np.ndarray) and texts.dtype.kind in "SU":
+        texts = texts.astype(texts.dtype.newbyteorder("="), copy=False)
+        itemsize = 1 if texts.dtype.kind == "S" else 4
+        width = texts.dtype.itemsize // itemsize
+        flat = np.ascontiguousarray(texts).view(np.uint8 if itemsize == 1 else np.uint32)
+        lengths = np.strings.str_len(texts) if hasattr(np, "strings") else np.char.str_len(texts)
+        starts = np.arange(len(texts), dtype=np.int64) * width
+        return flat.reshape(-1), starts, lengths.astype(np.int64, copy=False)
+    return _flatten_list(texts)
+
+
+def _flatten_list(texts: Sequence[str]) -> tuple[NDArray[Any], I64, I64]:
+    count = len(texts)
+    none = np.zeros(count, np.int64)
+    if not count:
+        return np.zeros(0, np.uint8), none, none
+    try:
+        joined = ("\n".join(texts) + "\n").encode("ascii", "replace")
+    except (TypeError, UnicodeEncodeError):  # a row that is not text: the careful path names it
+        return np.zeros(0, np.uint8), none, none
+    flat = np.frombuffer(joined, np.uint8)
+    ends = np.flatnonzero(flat == 10)
+    if len(ends) != count:  # a row holds line breaks, so it is not plain: any other sign will do
+        return _flatten_list([text.replace("\n", "?") for text in texts])
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    return flat, starts, ends - starts
+
+
+def _parse_slab(
+    flat: NDArray[Any], starts: I64, lengths: I64
+) -> tuple[I64, I64, NDArray[np.bool_], NDArray[np.bool_]]:
+    count = len(starts)
+    plain = (lengths > 0) & (lengths <= _WIDEST)
+    width = int(lengths[plain].max()) if plain.any() else 0
+    value = np.zeros(count, np.uint64)
+    digits = np.zeros(count, np.int8)
+    significant = np.zeros(count, np.int8)
+    places = np.zeros(count, np.int8)
+    after_point = np.zeros(count, np.bool_)
+    leading_zero = np.zeros(count, np.bool_)
+    negative = signed = np.zeros(count, np.bool_)
+    last = max(len(flat) - 1, 0)
+    for j in range(width):
+        inside = lengths > j
+        char = flat[np.minimum(starts + j, last)]
+        digit = char - np.array(_ZERO, char.dtype)
+        is_digit = (digit < 10) & inside
+        is_point = (char == _DOT) & inside & ~after_point
+        is_known = is_digit | is_point | ~inside
+        if j == 0:
+            negative = char == _MINUS
+            signed = negative | (char == _PLUS)
+            is_known |= signed
+            leading_zero = (char == _ZERO) & (lengths > 1)
+        plain &= is_known
+        value = np.where(is_digit, value * np.uint64(10) + digit, value)
+        digits += is_digit
+        significant += is_digit & ((significant > 0) | (digit != 0))
+        places += is_digit & after_point
+        after_point |= is_point
+    plain &= (digits > 0) & (significant <= 19) & (value <= _MAX_I64)
+    digits_only = plain & ~signed & ~after_point & ~leading_zero
+    signed_value = value.astype(np.int64)
+    return (
+        np.where(negative, -signed_value, signed_value),
+        places.astype(np.int64),
+        plain,
+        digits_only,
+    )
+
+
+def format_fixed(mantissa: I64, exponent: int) -> list[str]:
+    """Plain text of ``mantissa * 10**exponent`` (exponent ≤ 0) without trailing zeros."""
+    texts: list[str] = []
+    for at in range(0, len(mantissa), _SLAB):
+        texts += _format_slab(mantissa[at : at + _SLAB], -exponent)
+    return texts
+
+
+def _format_slab(mantissa: I64, places: int) -> list[str]:
+    negative = mantissa < 0
+    rest = np.where(negative, -mantissa, mantissa).view(np.uint64)
+    width = max(len(str(int(rest.max()))), places + 1)
+    point = 1 if places else 0
+    # columns: sign, integer digits, point, fraction, line break
+    text = np.full((width + point + 2, len(rest)), 10, np.uint8)
+    keep = np.ones(text.shape, np.bool_)
+    text[0], keep[0] = _MINUS, negative
+    seen = np.zeros(len(rest), np.bool_)  # a digit that matters stands to the right
+    column = width + point
+    for j in range(width):
+        if j == places:
+            if point:
+                text[column], keep[column] = _DOT, seen
+                column -= 1
+            seen = np.ones(len(rest), np.bool_)
+        quotient = rest // np.uint64(10)
+        digit = (rest - quotient * np.uint64(10)).astype(np.uint8)
+        text[column] = digit + _ZERO
+        seen = seen | (digit != 0) if j < places else seen
+        keep[column] = seen if j <= places else rest != 0
+        rest = quotient
+        column -= 1
+    return text.T[keep.T].tobytes().decode("ascii").split("\n")[:-1]
