@@ -1,0 +1,44 @@
+"""Records <-> blocks: pure functions on bytes and columns, no I/O."""
+
+from tradercast.chunks.block import ENCODER, MAX_BLOCK, MAX_RECORDS
+from tradercast.chunks.buffers import TradeBuffers
+from tradercast.chunks.chain import extend_chain
+from tradercast.chunks.cut import CutState, find_cuts
+from tradercast.chunks.header import ChunkHeader, TailInfo
+from tradercast.chunks.index import (
+    IndexNode,
+    Spans,
+    chunk_block,
+    full_node_before,
+    index_block,
+    next_node,
+)
+from tradercast.chunks.index_codec import decode_index, encode_index
+from tradercast.chunks.read import decode_header, decode_trades, decode_trades_into
+from tradercast.chunks.run import encode_run
+from tradercast.chunks.trades import encode_trades
+
+__all__ = [
+    "ENCODER",
+    "MAX_BLOCK",
+    "MAX_RECORDS",
+    "ChunkHeader",
+    "CutState",
+    "IndexNode",
+    "Spans",
+    "TailInfo",
+    "TradeBuffers",
+    "chunk_block",
+    "decode_header",
+    "decode_index",
+    "decode_trades",
+    "decode_trades_into",
+    "encode_index",
+    "encode_run",
+    "encode_trades",
+    "extend_chain",
+    "find_cuts",
+    "full_node_before",
+    "index_block",
+    "next_node",
+]

@@ -1,0 +1,76 @@
+"""Where a feed's records are cut into chunks: a function of their times alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tradercast.chunks.block import MAX_RECORDS
+from tradercast.rows import I64
+from tradercast.timerange import NS_PER_DAY, NS_PER_HOUR
+
+MIN_HOURLY = 8_192  # an hour with fewer records shares its chunk with the next
+
+
+@dataclass(frozen=True, slots=True)
+class CutState:
+    """What the rule remembers between batches.
+
+    Parameters
+    ----------
+    count : int
+        Records in the chunk that is open.
+    running_max_ns : int or None
+        The largest time so far; `None` before the first record.
+    """
+
+    count: int = 0
+    running_max_ns: int | None = None
+
+
+def find_cuts(times: I64, state: CutState) -> tuple[list[int], CutState]:
+    """Find the rows before which a chunk ends.
+
+    That is before record i if its day is new, or the chunk is full, or its hour is new and the
+    chunk has at least 8,192 records.  Day and hour are those of the running maximum of time.
+
+    Parameters
+    ----------
+    times : int64 array, shape (n,)
+        `Trades.times` of the next batch of records.
+    state : CutState
+        What the batch before returned.
+
+    Returns
+    -------
+    cuts : list of int
+        Rows of `times` before which a chunk ends, increasing; 0 means before the batch.
+    state : CutState
+        For the next batch.  Any split of a feed into batches gives the same cuts.
+    """
+    if not len(times):
+        return [], state
+    first = int(times[0]) if state.running_max_ns is None else state.running_max_ns
+    running = np.maximum.accumulate(np.concatenate(([first], times)))
+    hours = running // NS_PER_HOUR
+    days = running // NS_PER_DAY
+    turns = np.flatnonzero(hours[1:] != hours[:-1])
+    new_day = days[turns + 1] != days[turns]
+    cuts: list[int] = []
+    start = -state.count  # the row where the open chunk began
+    for row, is_day in zip(turns.tolist(), new_day.tolist(), strict=True):
+        start = _fill(start, row, cuts)
+        if row > start and (is_day or row - start >= MIN_HOURLY):
+            cuts.append(row)
+            start = row
+    start = _fill(start, len(times) - 1, cuts)
+    return cuts, CutState(len(times) - start, int(running[-1]))
+
+
+def _fill(start: int, row: int, cuts: list[int]) -> int:
+    """Cut full chunks up to and including a cut before `row`; return where the open one began."""
+    while row - start >= MAX_RECORDS:
+        start += MAX_RECORDS
+        cuts.append(start)
+    return start

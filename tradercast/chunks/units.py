@@ -1,0 +1,23 @@
+"""The largest power of ten that divides a time column, so that ms cost as ms even in ns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tradercast.rows import I64
+
+MAX_UNIT = 9
+_SAMPLE = 64
+
+
+def time_unit(values: I64) -> int:
+    """The largest k of 0 to 9 for which ``10**k`` divides every value."""
+    if not len(values):
+        return 0
+    guess = MAX_UNIT
+    common = int(np.gcd.reduce(values[:_SAMPLE]))
+    while common % 10**guess:
+        guess -= 1
+    while guess and (values % 10**guess).any():
+        guess -= 1
+    return guess
