@@ -1,0 +1,1 @@
+"""Feeds as they are published and read: identity, catalog, logs, trust."""

@@ -1,0 +1,126 @@
+"""A whole range into memory: decoded where it stays, while further blocks still arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from tradercast.chunks import decode_header, decode_trades_into
+from tradercast.feed.archive import ChunkRef
+from tradercast.feed.columns import Columns, Slot
+from tradercast.feed.fixes import Fixes
+from tradercast.feed.piece import Piece
+from tradercast.feed.plan import Plan
+from tradercast.feed.reader import ReadReport, SegmentReader, check_header, decode_piece
+from tradercast.feed.tail import TailPart
+from tradercast.notes import Gap
+
+_WORKERS = max(1, min(4, os.cpu_count() or 1))
+_AHEAD = 4 * _WORKERS  # blocks that arrived and are not decoded yet
+
+
+async def load(reader: SegmentReader, plan: Plan, report: ReadReport) -> Piece:
+    """All records of a plan in new arrays: what `SegmentReader.read` yields, in one piece.
+
+    Blocks are decoded by several threads while others arrive, straight into the result, which is
+    allocated once.  What nobody has is noted in `report`.
+
+    Parameters
+    ----------
+    reader : SegmentReader
+        Of the segment.
+    plan : Plan
+        Made by it.
+    report : ReadReport
+        Takes gaps and what is missing.
+
+    Raises
+    ------
+    FormatError
+        If a block is no chunk of trades, or not the one that the index promises.
+    """
+    inside = sum(ref.count for ref in plan.chunks if plan.is_inside(ref))
+    if 2 * inside < plan.records:  # mostly records that are not wanted: no room for those
+        return Piece.joined([piece async for piece in reader.read(plan, report)])
+    fixes = await reader.corrections(plan, report)
+    work = _Load(reader, plan, fixes, report)
+    with ThreadPoolExecutor(_WORKERS, "decode") as pool:
+        await work.run(pool)
+    piece = work.columns.piece()
+    report.records += len(piece)
+    return piece
+
+
+class _Load:
+    """One load: which part of the columns each block goes to."""
+
+    def __init__(self, reader: SegmentReader, plan: Plan, fixes: Fixes, report: ReadReport) -> None:
+        self._reader = reader
+        self._plan = plan
+        self._fixes = fixes
+        self._report = report
+        strays = fixes.strays(plan)
+        self.columns = Columns(plan.records + len(strays))
+        self._chunks: dict[int, Slot] = {}
+        for ref in plan.chunks:
+            strays = self._put_before(ref.first_seq, strays)
+            self._chunks[ref.block] = self.columns.slot(ref.count)
+        if plan.tail is not None:
+            strays = self._put_before(plan.tail.first_seq, strays)
+            self._tail = self.columns.slot(plan.tail.count)
+        self._put_before(plan.end_seq, strays)
+
+    def _put_before(self, seq: int, strays: Piece) -> Piece:
+        """Put the strays before a record into a slot; the others are returned."""
+        count = int(np.searchsorted(strays.seq, seq))
+        if count:
+            self.columns.slot(count).put(Piece(strays.trades[:count], strays.seq[:count]))
+        return Piece(strays.trades[count:], strays.seq[count:])
+
+    async def run(self, pool: ThreadPoolExecutor) -> None:
+        """Fetch and decode everything."""
+        loop, plan, report = asyncio.get_running_loop(), self._plan, self._report
+        pending: deque[asyncio.Future[list[Gap]]] = deque()
+        try:
+            async for ref, data in self._reader.chunk_blocks(plan, report):
+                pending.append(loop.run_in_executor(pool, self._decode, ref, data))
+                while pending and (pending[0].done() or len(pending) > _AHEAD):
+                    report.gaps += await pending.popleft()
+            while pending:
+                report.gaps += await pending.popleft()
+        finally:
+            for future in pending:
+                future.cancel()
+        if plan.tail is not None:
+            await self._load_tail(plan.tail, pool)
+
+    def _decode(self, ref: ChunkRef, data: bytes) -> list[Gap]:
+        """Decode a chunk into its slot; only what is wanted as it is can stay there."""
+        slot = self._chunks[ref.block]
+        touched = ref.notes or self._fixes.touch(ref.first_seq, ref.end_seq)
+        if touched or not self._plan.is_inside(ref):
+            piece, gaps = decode_piece(data, ref, ref.first_seq, self._fixes, self._plan.time_range)
+            slot.put(piece)
+            return gaps
+        header = decode_header(data)
+        check_header(header, ref)
+        buffers = self.columns.buffers(slot, header)
+        decode_trades_into(data, buffers, 0)
+        slot.trades, slot.in_place = buffers.trades(), True
+        slot.numbers = [range(ref.first_seq, ref.end_seq)]
+        return []
+
+    async def _load_tail(self, tail: TailPart, pool: ThreadPoolExecutor) -> None:
+        pieces: list[Piece] = []
+        loop = asyncio.get_running_loop()
+        async for data in self._reader.tail_blocks(self._plan, self._report):
+            piece, gaps = await loop.run_in_executor(
+                pool, decode_piece, data, None, tail.first_seq, self._fixes, self._plan.time_range
+            )
+            pieces.append(piece)
+            self._report.gaps += gaps
+        self._tail.put(Piece.joined(pieces))

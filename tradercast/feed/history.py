@@ -1,0 +1,68 @@
+"""What a segment holds already, for a writer that has to know: its last records, and a search."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from tradercast.chunks import decode_trades
+from tradercast.errors import IncompleteError
+from tradercast.feed.archive import ArchiveIndex, ChunkRef
+from tradercast.feed.segment import Segment
+from tradercast.records import Trades
+from tradercast.timerange import TimeRange
+
+
+class History:
+    """The records of a segment that were appended before.
+
+    Parameters
+    ----------
+    segment : Segment
+        Its archive is held on this node.
+    """
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+
+    @property
+    def sealed_seq(self) -> int:
+        """The records before this one are in the archive, the others in the tail."""
+        return self._segment.archive.end_seq
+
+    async def last(self, count: int) -> AsyncIterator[tuple[int, Trades]]:
+        """The last `count` records, at least, in order: runs, each with its first seq."""
+        end = self._segment.end_seq
+        index = await self.index()
+        for ref in await index.chunks_between(max(0, end - count), self.sealed_seq):
+            yield ref.first_seq, await self.load(ref)
+        sealer = self._segment.tail.sealer
+        if sealer.end_seq > sealer.open_seq:
+            yield sealer.open_seq, sealer.open_records()
+
+    async def index(self) -> ArchiveIndex:
+        """The index of what this writer has sealed."""
+        archive = self._segment.archive
+        return await ArchiveIndex.load(
+            self._segment.archive_log.core, 2 * archive.n_chunks, wait=False
+        )
+
+    async def chunks_for(self, time_range: TimeRange) -> list[ChunkRef]:
+        """The archive's chunks that may hold a record of the range, in order."""
+        return await (await self.index()).chunks_for(time_range)
+
+    async def load(self, ref: ChunkRef) -> Trades:
+        """The records of a chunk.
+
+        Raises
+        ------
+        IncompleteError
+            If it is not held here.
+        """
+        data = await self._segment.archive_log.core.get(ref.block)
+        if data is None:
+            raise IncompleteError(
+                f"chunk {ref.number} of the archive of {self._segment.feed} is not here",
+                hint="connect to a node that has it and start again",
+            )
+        return (await asyncio.to_thread(decode_trades, data))[1]

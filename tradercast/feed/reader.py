@@ -1,0 +1,352 @@
+"""From a range of time to its records: plan, fetch, decode, correct, filter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tradercast.chunks import ChunkHeader, decode_header, decode_trades
+from tradercast.errors import FormatError, IncompleteError, StalledError
+from tradercast.feed.archive import ArchiveIndex, ChunkRef
+from tradercast.feed.fixes import Fixes, moves_in, noted_records, settle
+from tradercast.feed.piece import Piece as Piece
+from tradercast.feed.plan import Plan, merge_ranges
+from tradercast.feed.tail import locate_tail
+from tradercast.log import Core
+from tradercast.records import Gap
+from tradercast.timerange import MAX_TIME_NS, TimeRange
+
+_DECODERS = 3  # chunks in flight between the socket and the caller
+_ATTEMPTS = 4  # a segment that is sealed while it is planned is planned again
+
+
+@dataclass(slots=True)
+class ReadReport:
+    """What a read met on its way; filled while it runs."""
+
+    gaps: list[Gap] = field(default_factory=list)
+    missing: list[tuple[int, int]] = field(default_factory=list)  # seq ranges that nobody had
+    missing_ns: list[tuple[int, int]] = field(default_factory=list)  # first and last time of each
+    records: int = 0
+
+    def note_missing(self, first_seq: int, end_seq: int, min_ns: int, max_ns: int) -> None:
+        """Add records that nobody had; what follows on from the last ones is one range with them.
+
+        Parameters
+        ----------
+        first_seq, end_seq : int
+            Half-open range of their numbers.
+        min_ns, max_ns : int
+            Bounds of their times, both included.
+        """
+        if self.missing and self.missing[-1][1] == first_seq:
+            first_seq = self.missing.pop()[0]
+            low, high = self.missing_ns.pop()
+            min_ns, max_ns = min(min_ns, low), max(max_ns, high)
+        self.missing.append((first_seq, end_seq))
+        self.missing_ns.append((min_ns, max_ns))
+
+    def missing_times(self, wanted: TimeRange) -> list[tuple[int, int]]:
+        """Half-open ranges of time within `wanted` that may lack records, in order.
+
+        What is missing elsewhere was looked for as a correction: it may concern any of them.
+        """
+        start, end = wanted.start_ns, wanted.end_ns
+        return merge_ranges(
+            sorted(
+                (max(low, start), min(high + 1, end))
+                if wanted.overlaps(low, high)
+                else (start, end)
+                for low, high in self.missing_ns
+            )
+        )
+
+
+class SegmentReader:
+    """Reads one segment: its archive and its tail.
+
+    Parameters
+    ----------
+    archive, tail : Core
+        The two logs.
+    remote : bool
+        Ask peers for what is not held; otherwise only what is held is read.
+    stall_s : float
+        How long to wait for peers without any progress.
+    """
+
+    def __init__(self, archive: Core, tail: Core, *, remote: bool, stall_s: float = 20.0) -> None:
+        self.archive = archive
+        self.tail = tail
+        self.remote = remote
+        self.stall_s = stall_s
+
+    async def lengths(self, timeout_s: float = 5.0) -> tuple[int, int]:
+        """Newest verified lengths of archive and tail, asked of peers when remote."""
+        if not self.remote:
+            infos = await asyncio.gather(self.archive.info(), self.tail.info())
+        else:
+            # the tail first would be enough for safety; both at once saves a round trip, and a
+            # seal in between is met by planning again
+            infos = await asyncio.gather(
+                self.archive.update(timeout_s), self.tail.update(timeout_s)
+            )
+        return infos[0].length, infos[1].length
+
+    async def plan(self, time_range: TimeRange) -> Plan:
+        """Find the blocks of a range.
+
+        Raises
+        ------
+        IncompleteError
+            If index or tail are not held and no peer has them.
+        """
+        last: IncompleteError | None = None
+        for _ in range(_ATTEMPTS):
+            archive_length, tail_length = await self.lengths()
+            try:
+                return await self._plan(time_range, archive_length, tail_length)
+            except StalledError:
+                raise
+            except IncompleteError as error:
+                last = error
+                if not self.remote:
+                    break
+                await asyncio.sleep(0.25)
+        assert last is not None
+        raise last
+
+    async def _plan(self, time_range: TimeRange, archive_length: int, tail_length: int) -> Plan:
+        index = await ArchiveIndex.load(
+            self.archive, archive_length, wait=self.remote, stall_s=self.stall_s
+        )
+        chunks, tail = await asyncio.gather(
+            index.chunks_for(time_range),
+            locate_tail(
+                self.tail,
+                tail_length,
+                index.end_seq,
+                wait=self.remote,
+                stall_s=self.stall_s,
+            ),
+        )
+        end_seq = max(index.end_seq, tail.end_seq if tail else 0)
+        settled_ns = index.running_max_ns
+        if tail is not None and tail.max_ns < MAX_TIME_NS:
+            settled_ns = max(tail.max_ns, tail.max_ns if settled_ns is None else settled_ns)
+        if tail is not None and not time_range.overlaps(tail.min_ns, tail.max_ns):
+            tail = None
+        return Plan(
+            time_range,
+            tuple(chunks),
+            tail,
+            end_seq,
+            settled_ns,
+            archive_length,
+            tail_length,
+        )
+
+    async def read(self, plan: Plan, report: ReadReport) -> AsyncIterator[Piece]:
+        """The records of a plan in order, a piece a block, in constant memory.
+
+        Records that nobody has are noted in `report`, and the read goes on behind them.
+        """
+        fixes = await self.corrections(plan, report)
+        strays = fixes.strays(plan)
+        done = 0
+        async for piece in self._pieces(plan, fixes, report):
+            before = int(np.searchsorted(strays.seq, piece.seq[0]))
+            if before > done:
+                yield Piece(strays.trades[done:before], strays.seq[done:before])
+                done = before
+            yield piece
+        if done < len(strays):
+            yield Piece(strays.trades[done:], strays.seq[done:])
+        report.records += len(strays)
+
+    async def _pieces(self, plan: Plan, fixes: Fixes, report: ReadReport) -> AsyncIterator[Piece]:
+        """What is left of each block, decoded a few blocks ahead of the caller."""
+        pending: deque[asyncio.Task[tuple[Piece, list[Gap]]]] = deque()
+
+        async def oldest() -> Piece:
+            piece, gaps = await pending.popleft()
+            report.gaps += gaps
+            report.records += len(piece)
+            return piece
+
+        try:
+            async for task in self._decoding(plan, fixes, report):
+                pending.append(task)
+                if len(pending) >= _DECODERS and len(piece := await oldest()):
+                    yield piece
+            while pending:
+                if len(piece := await oldest()):
+                    yield piece
+        finally:
+            for task in pending:
+                task.cancel()
+
+    async def _decoding(
+        self, plan: Plan, fixes: Fixes, report: ReadReport
+    ) -> AsyncIterator[asyncio.Task[tuple[Piece, list[Gap]]]]:
+        def start(
+            data: bytes, ref: ChunkRef | None, from_seq: int
+        ) -> asyncio.Task[tuple[Piece, list[Gap]]]:
+            work = asyncio.to_thread(decode_piece, data, ref, from_seq, fixes, plan.time_range)
+            return asyncio.create_task(work)
+
+        async for ref, data in self.chunk_blocks(plan, report):
+            yield start(data, ref, ref.first_seq)
+        if plan.tail is not None:
+            async for data in self.tail_blocks(plan, report):
+                yield start(data, None, plan.tail.first_seq)
+
+    async def chunk_blocks(
+        self, plan: Plan, report: ReadReport
+    ) -> AsyncIterator[tuple[ChunkRef, bytes]]:
+        """The planned archive chunks as they come, in order; missing ones go to `report`."""
+        wanted = {ref.block: ref for ref in plan.chunks}
+        async for block, data in self._blocks(self.archive, plan.archive_blocks()):
+            ref = wanted.get(block)
+            if ref is None:
+                continue
+            if data is None:
+                report.note_missing(ref.first_seq, ref.end_seq, ref.min_ns, ref.max_ns)
+            else:
+                yield ref, data
+
+    async def tail_blocks(self, plan: Plan, report: ReadReport) -> AsyncIterator[bytes]:
+        """The planned tail blocks as they come, in order; missing ones go to `report`.
+
+        Raises
+        ------
+        FormatError
+            If one holds records of another, or more than the newest one told.
+        """
+        tail = plan.tail
+        assert tail is not None
+        seq: int | None = None  # the first block may hold records before those that are planned
+
+        def note_missing(end_seq: int) -> None:
+            start = tail.first_seq if seq is None else seq
+            if start < end_seq:
+                report.note_missing(start, end_seq, tail.min_ns, tail.max_ns)
+
+        async for block, data in self._blocks(self.tail, plan.tail_blocks()):
+            if data is None:
+                continue
+            header = decode_header(data)
+            if header.end_seq > tail.end_seq or (seq and header.first_seq < seq):
+                raise FormatError(
+                    f"tail block {block} holds records {header.first_seq} to "
+                    f"{header.end_seq}, which do not belong there"
+                )
+            note_missing(header.first_seq)
+            seq = header.end_seq
+            yield data
+        note_missing(tail.end_seq)
+
+    async def _blocks(
+        self, core: Core, ranges: list[tuple[int, int]]
+    ) -> AsyncIterator[tuple[int, bytes | None]]:
+        """Blocks of sorted ranges in order; None for what is not held and nobody sends."""
+        at = 0
+        try:
+            async for batch in core.read(ranges, wait=self.remote, stall_s=self.stall_s):
+                for block, data in batch:
+                    at = block + 1
+                    yield block, data
+            return
+        except StalledError:
+            pass
+        # All were asked for at once: what peers had beyond the first missing one is here by now.
+        rest = [(max(start, at), end) for start, end in ranges if end > at]
+        async for batch in core.read(rest, wait=False):
+            for block, data in batch:
+                yield block, data
+
+    async def corrections(self, plan: Plan, report: ReadReport) -> Fixes:
+        """What the corrections that touch a range come to, read ahead of its records.
+
+        Only chunks that hold some are looked at, as the index says.  If an amendment moves a
+        trade into the range, every correction of the segment is read.  Missing ones among these
+        are noted in `report`; those of the plan itself are noted when its records are read.
+        """
+        noted = replace(plan, chunks=tuple(ref for ref in plan.chunks if ref.notes))
+        pieces = await self._noted(noted, ReadReport())
+        if any(moves_in(piece, plan.time_range) for piece in pieces):
+            index = await ArchiveIndex.load(
+                self.archive, plan.archive_length, wait=self.remote, stall_s=self.stall_s
+            )
+            known = {ref.number for ref in noted.chunks}
+            others = [ref for ref in await index.noted_chunks() if ref.number not in known]
+            tail = await locate_tail(
+                self.tail,
+                plan.tail_length,
+                index.end_seq,
+                wait=self.remote,
+                stall_s=self.stall_s,
+            )
+            rest = replace(plan, chunks=tuple(others), tail=None if plan.tail else tail)
+            pieces += await self._noted(rest, report)
+        return Fixes.of(pieces)
+
+    async def _noted(self, plan: Plan, report: ReadReport) -> list[Piece]:
+        """The records of planned blocks that are no plain trades."""
+        pieces: list[Piece | None] = []
+        async for ref, data in self.chunk_blocks(plan, report):
+            header, trades = await asyncio.to_thread(decode_trades, data)
+            check_header(header, ref)
+            pieces.append(noted_records(trades, header.first_seq))
+        if plan.tail is not None:
+            async for data in self.tail_blocks(plan, report):
+                if decode_header(data).notes:
+                    header, trades = decode_trades(data)
+                    pieces.append(noted_records(trades, header.first_seq))
+        return [piece for piece in pieces if piece is not None]
+
+
+def decode_piece(
+    data: bytes, ref: ChunkRef | None, from_seq: int, fixes: Fixes, time_range: TimeRange
+) -> tuple[Piece, list[Gap]]:
+    """What a block has for the range: from record `from_seq` on, corrected and filtered.
+
+    Raises
+    ------
+    FormatError
+        If it is no chunk of trades, or not the one of `ref`.
+    """
+    header, trades = decode_trades(data)
+    check_header(header, ref)
+    seq = np.arange(header.first_seq, header.end_seq, dtype=np.int64)
+    if header.first_seq < from_seq:
+        skip = from_seq - header.first_seq
+        trades, seq = trades[skip:], seq[skip:]
+    trades, seq, gaps = settle(trades, seq, fixes, time_range)
+    return Piece(trades, seq), gaps
+
+
+def check_header(header: ChunkHeader, ref: ChunkRef | None) -> None:
+    """Refuse a chunk that is not the one its index promised.
+
+    Raises
+    ------
+    FormatError
+        If its records or their number of notes differ.
+    """
+    if ref is None:
+        return
+    if (header.first_seq, header.count) != (ref.first_seq, ref.count):
+        raise FormatError(
+            f"chunk {ref.number} holds records {header.first_seq} to {header.end_seq}, "
+            f"its index says {ref.first_seq} to {ref.end_seq}"
+        )
+    if header.notes != ref.notes:
+        raise FormatError(
+            f"chunk {ref.number} holds {header.notes} corrections and gaps, "
+            f"its index says {ref.notes}"
+        )

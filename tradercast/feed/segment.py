@@ -1,0 +1,74 @@
+"""The writing end of one segment: its tail, its archive, and the step from one to the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tradercast.feed.archive_blocks import ArchiveEnd, encode_runs
+from tradercast.feed.derived import DerivedLog
+from tradercast.feed.sealing import Run
+from tradercast.feed.tail_blocks import TailBlocks
+from tradercast.feeds import FeedId
+
+WORKERS = max(1, min(4, os.cpu_count() or 1))
+DEPTH = 2 * WORKERS + 1  # runs in memory at a time
+_BATCH = 4 << 20  # bytes in one append to the archive; a run's blocks stay together
+
+
+@dataclass(slots=True)
+class Segment:
+    """What is derived, and where it goes.
+
+    Attributes
+    ----------
+    feed : FeedId
+    tail, archive : TailBlocks, ArchiveEnd
+        Derive the next blocks.
+    tail_log, archive_log : DerivedLog
+        Put them into the logs.
+    pool : ThreadPoolExecutor
+        Encodes.
+    """
+
+    feed: FeedId
+    tail: TailBlocks
+    archive: ArchiveEnd
+    tail_log: DerivedLog
+    archive_log: DerivedLog
+    pool: ThreadPoolExecutor
+
+    @property
+    def end_seq(self) -> int:
+        """The number of the next record."""
+        return self.tail.sealer.end_seq
+
+    def encoded(
+        self, chain: bytes, runs: AsyncGenerator[Run, None]
+    ) -> AsyncGenerator[list[bytes], None]:
+        """The chunks of the runs that follow the hash `chain`, run by run."""
+        return encode_runs(self.feed, chain, runs, self.pool, DEPTH)
+
+    async def seal(self, runs: Iterable[Run]) -> None:
+        """Append finished runs to the archive; durable at the return.
+
+        Raises
+        ------
+        WriterConflictError
+            If the archive has other blocks there.
+        """
+        blocks: list[bytes] = []
+        async for chunks in self.encoded(self.archive.chain, _each(runs)):
+            blocks += self.archive.add(chunks)
+            if sum(map(len, blocks)) >= _BATCH:
+                await self.archive_log.put(blocks)
+                blocks = []
+        if blocks:
+            await self.archive_log.put(blocks)
+
+
+async def _each(runs: Iterable[Run]) -> AsyncGenerator[Run, None]:
+    for run in runs:
+        yield run

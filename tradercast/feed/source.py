@@ -1,0 +1,69 @@
+"""Batches of records from any iterable, taken in portions of any size."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
+from typing import TypeAlias
+
+from tradercast.feed.sealing import RowQueue
+from tradercast.records import Trades
+
+Batches: TypeAlias = "Iterable[Trades] | AsyncIterable[Trades]"
+
+
+class Source:
+    """Batches of records from anywhere, taken in portions of any size.
+
+    Parameters
+    ----------
+    batches : iterable or async iterable of Trades
+        A plain one is advanced in a thread.
+    on_read : callable
+        Called with the number of records of each batch.
+    """
+
+    def __init__(self, batches: Batches, on_read: Callable[[int], None]) -> None:
+        self._batches = _advanced(batches)
+        self._rows = RowQueue()
+        self._on_read = on_read
+
+    async def next(self) -> Trades | None:
+        """The next records, as many as come at once; None at the end."""
+        if len(self._rows):
+            return self._rows.take(len(self._rows))
+        async for batch in self._batches:
+            if len(batch):
+                self._on_read(len(batch))
+                return batch
+        return None
+
+    async def aclose(self) -> None:
+        """Let go of the batches."""
+        await self._batches.aclose()
+
+    async def take(self, count: int) -> Trades:
+        """The next `count` records; fewer at the end."""
+        while len(self._rows) < count:
+            held = self._rows
+            self._rows = RowQueue()
+            batch = await self.next()
+            self._rows = held
+            if batch is None:
+                break
+            self._rows.push(batch)
+        return self._rows.take(count)
+
+
+async def _advanced(batches: Batches) -> AsyncGenerator[Trades, None]:
+    if isinstance(batches, AsyncIterable):
+        async for batch in batches:
+            yield batch
+        return
+    iterator = iter(batches)
+    while (found := await asyncio.to_thread(_next, iterator)) is not None:
+        yield found
+
+
+def _next(iterator: Iterator[Trades]) -> Trades | None:
+    return next(iterator, None)

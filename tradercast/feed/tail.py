@@ -1,0 +1,104 @@
+"""The part of a segment that its archive does not hold yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tradercast.chunks import ChunkHeader, TailInfo, decode_header
+from tradercast.errors import FormatError, IncompleteError
+from tradercast.log import Core
+from tradercast.timerange import MAX_TIME_NS, MIN_TIME_NS
+
+_MAX_STEPS_BACK = 64
+_BYTES_A_RECORD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TailPart:
+    """The tail blocks that carry the records behind the archive's end.
+
+    Attributes
+    ----------
+    start_block, end_block : int
+        Half-open range of tail blocks.  The first may hold records of the archive too.
+    first_seq, end_seq : int
+        Half-open range of the records that only the tail has.
+    min_ns, max_ns : int
+        Bounds of the records' times; the whole of time where they are not known.
+    """
+
+    start_block: int
+    end_block: int
+    first_seq: int
+    end_seq: int
+    min_ns: int
+    max_ns: int
+
+    @property
+    def count(self) -> int:
+        """Number of records."""
+        return self.end_seq - self.first_seq
+
+    @property
+    def bytes(self) -> int:
+        """An estimate of the blocks' bytes: unlike the archive, the tail has no index."""
+        return self.count * _BYTES_A_RECORD
+
+
+async def locate_tail(
+    core: Core, length: int, archive_end_seq: int, *, wait: bool, stall_s: float
+) -> TailPart | None:
+    """Find the tail blocks behind `archive_end_seq`, or None if there are none.
+
+    The newest block names the block where the unsealed run began, so one small block is
+    enough as long as the archive is up to date; otherwise it goes back run by run.
+
+    Raises
+    ------
+    IncompleteError
+        If the archive is so far behind that the tail can not bridge the distance.
+    """
+    if length == 0:
+        return None
+    newest = await _header(core, length - 1, wait, stall_s)
+    if newest.end_seq <= archive_end_seq:
+        return None
+    info = _tail_info(newest)
+    if info.open_seq <= archive_end_seq:
+        return TailPart(
+            info.open_block,
+            length,
+            archive_end_seq,
+            newest.end_seq,
+            info.open_min_ns,
+            info.open_max_ns,
+        )
+    block = info.open_block
+    for _ in range(_MAX_STEPS_BACK):
+        header = await _header(core, block, wait, stall_s)
+        if header.first_seq <= archive_end_seq:
+            return TailPart(
+                block, length, archive_end_seq, newest.end_seq, MIN_TIME_NS, MAX_TIME_NS
+            )
+        if block == 0:
+            break
+        block = _tail_info(await _header(core, block - 1, wait, stall_s)).open_block
+    raise IncompleteError(
+        f"records {archive_end_seq} to {newest.end_seq} are sealed, but their chunks are not here",
+        hint="run the sync again; the archive follows its tail within seconds",
+    )
+
+
+async def _header(core: Core, block: int, wait: bool, stall_s: float) -> ChunkHeader:
+    data = await core.get(block, wait=wait, stall_s=stall_s)
+    if data is None:
+        raise IncompleteError(
+            f"tail block {block} is not held here", hint="connect to a peer that has it"
+        )
+    return decode_header(data)
+
+
+def _tail_info(header: ChunkHeader) -> TailInfo:
+    if header.tail is None:
+        raise FormatError("a tail block does not say where its run began")
+    return header.tail
