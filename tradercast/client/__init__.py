@@ -1,0 +1,1 @@
+"""What traders and quants use: syncing, reading, following, exporting."""

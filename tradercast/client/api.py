@@ -1,0 +1,301 @@
+"""The asynchronous Python client; the synchronous one is made from it."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, get_args
+
+from tradercast.addresses import parse_address
+from tradercast.client.feed import OpenFeed, SegmentPlan
+from tradercast.client.gaps import FeedGaps, feed_gaps
+from tradercast.client.live import follow_feed
+from tradercast.client.manifest import Origin
+from tradercast.client.node import Node
+from tradercast.client.opening import Opener
+from tradercast.client.portal import opened_twice
+from tradercast.client.results import TradesResult
+from tradercast.client.session import SessionOptions
+from tradercast.client.sync import SyncProgress, SyncResult, sync_range
+from tradercast.client.verify import VerifiedLog, verify_feed
+from tradercast.errors import MissingDataError, UsageError
+from tradercast.feed.entries import FeedEntry
+from tradercast.feed.reader import Piece, ReadReport
+from tradercast.links import Link
+from tradercast.paths import DataDir
+from tradercast.timerange import TimeLike, TimeRange, format_time_ns
+
+OnMissing = Literal["raise", "warn", "ignore"]
+
+
+class AsyncClient:
+    """Market history as columns.
+
+    Use it as a context manager.  It goes online only when something is asked for that is not
+    on this machine yet.
+
+    Parameters
+    ----------
+    data_dir : str or Path, optional
+        Where everything is kept (default: as the command line).
+    link : str or Link, optional
+        The publisher to ask; otherwise all that are known.
+    bootstrap, peers : sequence of str
+        ``HOST:PORT`` of directory nodes to ask and of nodes to connect to, beside those that
+        are known of the publisher.
+
+    Examples
+    --------
+    >>> with tradercast.connect() as client:  # doctest: +SKIP
+    ...     trades = client.trades("btcusd", "2024-01-01", "2024-02-01")
+    ...     frame = trades.to_polars()
+    """
+
+    def __init__(
+        self,
+        data_dir: str | Path | None = None,
+        *,
+        link: str | Link | None = None,
+        bootstrap: Sequence[str] = (),
+        peers: Sequence[str] = (),
+    ) -> None:
+        self._node = Node(DataDir.locate(data_dir))
+        self._opener = Opener(
+            self._node,
+            Link.parse(link) if isinstance(link, str) else link,
+            SessionOptions(
+                bootstrap=tuple(parse_address(text) for text in bootstrap),
+                peers=tuple(parse_address(text) for text in peers),
+            ),
+        )
+        self._stack: contextlib.AsyncExitStack | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._stack is not None:
+            raise opened_twice()
+        self._stack = contextlib.AsyncExitStack()
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self._node)
+            await stack.enter_async_context(self._opener)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._stack is not None
+        await self._stack.aclose()
+
+    async def feeds(self, *, sync: bool = False) -> list[FeedEntry]:
+        """The feeds of the publishers that are known here.
+
+        Parameters
+        ----------
+        sync : bool
+            Ask peers for news first.
+
+        Raises
+        ------
+        NoPeerError
+            If peers are to be asked and none is found.
+        """
+        publishers = await self._opener.publishers(remote=sync)
+        return [entry for publisher in publishers for entry in publisher.catalog.feeds()]
+
+    async def sync(
+        self,
+        symbol: str,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        *,
+        exchange: str | None = None,
+        channel: str = "trades",
+        on_progress: Callable[[SyncProgress], None] = lambda progress: None,
+    ) -> SyncResult:
+        """Fetch a range from the swarm into the local store.
+
+        Parameters
+        ----------
+        symbol : str
+            ``btcusd``, ``BTC/USD``, ``bitfinex/btcusd/trades`` or a link.
+        start, end : int, str, datetime or date, optional
+            Half-open range of ``ts_event``; int is ns UTC, a time without a zone is UTC.
+        exchange, channel : str
+            When the symbol alone is ambiguous.
+        on_progress : callable
+            Told again and again how far it is.
+
+        Raises
+        ------
+        NoPeerError, UnknownSymbolError, AmbiguousSymbolError, ForkError
+        """
+        wanted = TimeRange.parse(start, end)
+        feed = await self._opener.remote(symbol, exchange, channel)
+        plans = await feed.plan(wanted)
+        result = await sync_range(self._node, feed, plans, on_progress=on_progress)
+        self._check()
+        return result
+
+    async def trades(
+        self,
+        symbol: str,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        *,
+        exchange: str | None = None,
+        sync: bool = True,
+        on_missing: OnMissing = "raise",
+    ) -> TradesResult:
+        """The trades of a range, in memory.
+
+        Parameters
+        ----------
+        symbol, start, end, exchange
+            As of `sync`.
+        sync : bool
+            Fetch what is not here; otherwise only what is here is read.
+        on_missing : {"raise", "warn", "ignore"}
+            What to do about records that exist but nobody has.  A gap that the exchange
+            itself left is never an error: it is in `TradesResult.gaps`.
+
+        Raises
+        ------
+        MissingDataError
+            With the missing time ranges.
+        NoPeerError, UnknownSymbolError, AmbiguousSymbolError, ForkError
+        """
+        wanted = TimeRange.parse(start, end)
+        _check_on_missing(on_missing)
+        feed, plans = await self._opener.planned(symbol, wanted, exchange, sync=sync)
+        report = ReadReport()
+        pieces = [piece async for piece in feed.load(plans, report)]
+        await self._settle(feed, plans, report, on_missing)
+        joined = Piece.joined(pieces)
+        return TradesResult(
+            joined.trades, joined.numbers, gaps=report.gaps, origin=await self._origin(feed, wanted)
+        )
+
+    async def iter_trades(
+        self,
+        symbol: str,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        *,
+        exchange: str | None = None,
+        sync: bool = True,
+        on_missing: OnMissing = "raise",
+    ) -> AsyncIterator[TradesResult]:
+        """The same trades in batches and constant memory, for ranges larger than memory.
+
+        What is missing is raised at the end, behind everything that is there.
+        """
+        wanted = TimeRange.parse(start, end)
+        _check_on_missing(on_missing)
+        feed, plans = await self._opener.planned(symbol, wanted, exchange, sync=sync)
+        report, origin = ReadReport(), await self._origin(feed, wanted)
+        seen = 0
+        async for piece in feed.read(plans, report):
+            gaps, seen = report.gaps[seen:], len(report.gaps)
+            yield TradesResult(piece.trades, piece.seq, gaps=gaps, origin=origin)
+        await self._settle(feed, plans, report, on_missing)
+
+    async def follow(
+        self, symbol: str, *, exchange: str | None = None, start: TimeLike | None = None
+    ) -> AsyncIterator[Piece]:
+        """New records as they arrive, for ever.
+
+        Parameters
+        ----------
+        symbol, exchange
+            As of `sync`.
+        start : optional
+            Begin with the records since then; otherwise with the next one.
+
+        Yields
+        ------
+        Piece
+            Records and their numbers.  Corrections and gaps come as they are, in
+            ``piece.trades.notes``.
+        """
+        feed = await self._opener.remote(symbol, exchange, "trades")
+        plans = await feed.plan(TimeRange.parse(start, None))
+        ends = {each.segment.segment.name: each.plan.end_seq for each in plans}
+        if start is not None:
+            async for piece in feed.read(plans, ReadReport()):
+                yield piece
+        async for piece in follow_feed(self._node, feed, ends):
+            yield piece
+
+    async def gaps(
+        self,
+        symbol: str,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        *,
+        exchange: str | None = None,
+        channel: str = "trades",
+    ) -> FeedGaps:
+        """Holes that the source reported, and what is not on this machine."""
+        feed = await self._opener.local(symbol, exchange, channel)
+        return await feed_gaps(feed, TimeRange.parse(start, end))
+
+    async def verify(
+        self, symbol: str, *, exchange: str | None = None, channel: str = "trades"
+    ) -> list[VerifiedLog]:
+        """Check every held block of a feed against the publisher's signature.
+
+        Raises
+        ------
+        VerificationError
+            At the first that does not match.
+        """
+        feed = await self._opener.local(symbol, exchange, channel)
+        logs = [log async for log in verify_feed(self._node, feed)]
+        self._check()
+        return logs
+
+    def _check(self) -> None:
+        if self._node.fork is not None:
+            raise self._node.fork
+
+    async def _origin(self, feed: OpenFeed, wanted: TimeRange) -> Origin:
+        checkpoints = [
+            await self._node.remember(core)
+            for each in feed.segments
+            for core in (each.reader.archive, each.reader.tail)
+        ]
+        kept = tuple(checkpoint for checkpoint in checkpoints if checkpoint is not None)
+        return Origin(feed.feed, wanted, feed.publisher.root, kept)
+
+    async def _settle(
+        self, feed: OpenFeed, plans: list[SegmentPlan], report: ReadReport, on_missing: OnMissing
+    ) -> None:
+        self._check()
+        if report.records:
+            self._opener.keep(feed)
+        if not report.missing or on_missing == "ignore":
+            return
+        missing = report.missing_times(plans[0].plan.time_range)
+        first, last = missing[0][0], missing[-1][1]
+        text = (
+            f"{sum(b - a for a, b in report.missing):,} records of {feed.feed} between "
+            f"{format_time_ns(first)} and {format_time_ns(last)} could not be had"
+        )
+        if on_missing == "raise":
+            raise MissingDataError(
+                text, missing=missing, hint="try again later, or pass on_missing='ignore'"
+            )
+        warnings.warn(text, stacklevel=3)
+
+
+def _check_on_missing(word: str) -> None:
+    if word not in get_args(OnMissing):
+        raise UsageError(
+            f"on_missing can not be {word!r}", hint=f"use {', '.join(get_args(OnMissing))}"
+        )

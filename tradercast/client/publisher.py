@@ -1,0 +1,122 @@
+"""A publisher as this node sees it: root key → delegation → catalog → feeds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from tradercast.client.node import Node
+from tradercast.errors import NoPeerError, StalledError
+from tradercast.feed.catalog import Catalog
+from tradercast.feed.catalog_log import load_catalog
+from tradercast.feed.delegation import Delegation
+from tradercast.links import Link
+from tradercast.log import Core
+from tradercast.swarm.announcement import topic_of_root
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class OpenPublisher:
+    """A publisher whose catalog is at hand.
+
+    Attributes
+    ----------
+    link : Link
+        The publisher with all addresses that are known of it.
+    delegation : Delegation
+        By which the root key vouches for the catalog.
+    catalog : Catalog
+    core : Core
+        The catalog's log.
+    """
+
+    link: Link
+    delegation: Delegation
+    catalog: Catalog
+    core: Core
+
+    @property
+    def root(self) -> bytes:
+        """The root key."""
+        return self.link.root
+
+
+async def open_publisher(
+    node: Node, link: Link, *, remote: bool, timeout_s: float = 8.0
+) -> OpenPublisher:
+    """Get the catalog of the publisher that a link names.
+
+    Parameters
+    ----------
+    node : Node
+        Online already, when `remote`.
+    link : Link
+        Only its root and addresses are looked at.
+    remote : bool
+        Ask peers for news.  Without it what is on the disk has to do.
+    timeout_s : float
+        For finding a peer, and again for its first answer.
+
+    Raises
+    ------
+    NoPeerError
+        If nobody who knows the publisher was found.
+    VerificationError
+        If the publisher's delegation is invalid or has ended.
+    """
+    held = node.publishers.get(link.root)
+    await node.join(link.root)
+    if remote:
+        assert node.pool is not None
+        node.pool.want(topic_of_root(link.root))
+        await node.pool.first_peer(timeout_s)
+    delegation = await _delegation(node, link, remote=remote, timeout_s=timeout_s)
+    core = await node.open_log(delegation.catalog_key)
+    catalog = await refresh_catalog(core, Catalog(), remote=remote, stall_s=timeout_s)
+    if not catalog.length:
+        raise NoPeerError(
+            "the publisher was found, but none of the connected peers has its catalog",
+            hint="try again when its node or another node that synced from it is online",
+        )
+    if remote or held is None:
+        held = node.publishers.remember(Link(link.root, None, link.bootstrap, link.peers))
+        await node.remember(core)
+    return OpenPublisher(held.link, delegation, catalog, core)
+
+
+async def refresh_catalog(
+    core: Core, catalog: Catalog, *, remote: bool, stall_s: float = 8.0
+) -> Catalog:
+    """Fold in what is new; every node keeps the whole catalog, so all of it is fetched."""
+    if remote:
+        await core.update(stall_s)
+    try:
+        return await load_catalog(core, catalog, wait=remote, stall_s=stall_s)
+    except StalledError:
+        if not catalog.length:
+            raise
+        _log.warning("the newest part of the catalog could not be fetched")
+        return catalog
+
+
+async def _delegation(node: Node, link: Link, *, remote: bool, timeout_s: float) -> Delegation:
+    known = node.publishers.get(link.root)
+    if remote and (known is None or known.delegation is None):
+        try:
+            async with asyncio.timeout(timeout_s):
+                await node.heard(link.root).wait()
+        except TimeoutError:
+            raise NoPeerError(
+                "peers were found, but none of them knows the publisher that the link names",
+                hint="check the link's key, and that a node which has the feed is online",
+            ) from None
+        known = node.publishers.get(link.root)
+    if known is None or known.delegation is None:
+        raise NoPeerError(
+            "nothing of this publisher is here yet", hint="sync by its link while a peer is online"
+        )
+    known.delegation.check_time(node.clock_ns())
+    return known.delegation
