@@ -1,0 +1,28 @@
+"""Files written for one test, and the real ones beside the repository."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file of the test's own and give its path."""
+
+    def writer(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return writer
+
+
+@pytest.fixture(scope="session")
+def real_trades():
+    """The folder of real trades; without it the test is skipped."""
+    root = os.environ.get("TRADERCAST_DATA") or Path(__file__).parents[3] / "shared" / "data"
+    folder = Path(root) / "trades"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}: set TRADERCAST_DATA")
+    return folder

@@ -1,0 +1,23 @@
+"""What is sent to Bitfinex."""
+
+from __future__ import annotations
+
+import json
+
+VERSION = 2
+SEQUENCE = 65_536  # flag: number the messages of the connection
+
+
+def configure() -> str:
+    """Ask for numbered messages."""
+    return json.dumps({"event": "conf", "flags": SEQUENCE})
+
+
+def subscribe(native: str) -> str:
+    """Ask for the trades of a symbol."""
+    return json.dumps({"event": "subscribe", "channel": "trades", "symbol": native})
+
+
+def unsubscribe(channel: int) -> str:
+    """End a channel."""
+    return json.dumps({"event": "unsubscribe", "chanId": channel})

@@ -1,0 +1,1 @@
+"""Source data on its way to a feed."""

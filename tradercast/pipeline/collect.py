@@ -1,0 +1,232 @@
+"""From an exchange's WebSockets to a sink: each trade once, in order, in bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import aiohttp
+
+from tradercast.exchanges.connector import (
+    Connector,
+    ExchangeTrade,
+    Instrument,
+    Refused,
+    Subscribed,
+    Update,
+)
+from tradercast.exchanges.stream import Disconnected, News, StreamOptions, TradeStream
+from tradercast.exchanges.taken import Taken
+from tradercast.pipeline.flushing import FlushBuffer
+
+_log = logging.getLogger(__name__)
+
+_LAST_FLUSH_S = 6.0
+
+
+class Sink(Protocol):
+    """Where collected trades go."""
+
+    async def recent_ids(self, instrument: Instrument) -> Iterable[int]:
+        """The ids of the newest trades that are there, in the order of writing."""
+        ...
+
+    async def write(self, trades: Mapping[Instrument, Sequence[ExchangeTrade]]) -> None:
+        """Write trades of some symbols, in order; they are durable when this returns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Between the last trade that was taken and the first new one there may be others.
+
+    Attributes
+    ----------
+    symbol : str
+    first : ExchangeTrade
+        The first one after the possible hole.
+    """
+
+    symbol: str
+    first: ExchangeTrade
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened to one symbol's trades.
+
+    Attributes
+    ----------
+    taken, written : int
+        Trades that were new; those of them that are durable in the sink.
+    repeated : int
+        Announcements of trades that were taken before.
+    differing : int
+        Announcements that say something else of a trade than the one before; they change nothing.
+    holes : int
+        Connections whose first trades did not reach back to the last ones taken.
+    disconnects : int
+        How often its connection ended, or could not be made.
+    written_ns : int
+        When the newest of the durable trades was here (ns UTC).
+    """
+
+    taken: int = 0
+    written: int = 0
+    repeated: int = 0
+    differing: int = 0
+    holes: int = 0
+    disconnects: int = 0
+    written_ns: int = 0
+
+
+class Collector:
+    """Collects the trades of some symbols until it is stopped.
+
+    Parameters
+    ----------
+    http : aiohttp.ClientSession
+    connector : Connector
+    instruments : sequence of Instrument
+        As many as wanted; they are spread over connections.
+    sink : Sink
+    url : str
+        Where the exchange answers.
+    on_news : callable
+        Is told of everything but trades: connections, refusals, maintenance, holes.
+    rng : random.Random
+        For the waits between connections.
+    options : StreamOptions
+    flush_s, flush_trades, most_trades : float, int, int
+        Write at least so often, as soon as a symbol has so many, and read no more while so many
+        wait in all.
+    """
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        connector: Connector,
+        instruments: Sequence[Instrument],
+        sink: Sink,
+        url: str,
+        *,
+        on_news: Callable[[News | Hole], None] = lambda news: None,
+        rng: random.Random | None = None,
+        options: StreamOptions | None = None,
+        flush_s: float = 0.1,
+        flush_trades: int = 1_000,
+        most_trades: int = 50_000,
+    ) -> None:
+        self._http = http
+        self._connector = connector
+        self._instruments = {each.symbol: each for each in instruments}
+        self._sink = sink
+        self._url = url
+        self._on_news = on_news
+        self._rng = rng or random.Random()  # noqa: S311
+        self._options = options
+        self._taken: dict[str, Taken] = {}
+        self.counters = {symbol: Counters() for symbol in self._instruments}
+        self._away: dict[str, str] = {}  # symbols without a connection, and why
+        self._buffer = FlushBuffer(self._write, flush_s, flush_trades, most_trades)
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong at this moment, in one sentence."""
+        for symbol, why in self._away.items():
+            return f"{len(self._away)} symbols have no connection, such as {symbol}: {why}"
+        return None
+
+    async def run(self) -> None:
+        """Collect until cancelled; what was read by then is written before this ends.
+
+        Raises
+        ------
+        UnknownSymbolError
+            If the exchange refuses all symbols of a connection.
+        TradercastError
+            If the sink fails for good.
+        """
+        for symbol, instrument in self._instruments.items():
+            self._taken[symbol] = Taken(await self._sink.recent_ids(instrument))
+        flushing = asyncio.create_task(self._buffer.run())
+        streams = [asyncio.create_task(stream.run()) for stream in self._streams()]
+        try:
+            await asyncio.wait([flushing, *streams], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._stop(streams, flushing)
+        for task in (flushing, *streams):
+            if not task.cancelled():
+                task.result()
+
+    def _streams(self) -> list[TradeStream]:
+        instruments = list(self._instruments.values())
+        most = self._connector.max_symbols
+        return [
+            TradeStream(
+                self._http,
+                self._connector,
+                instruments[at : at + most],
+                self._url,
+                self._hear,
+                self._rng,
+                self._options,
+            )
+            for at in range(0, len(instruments), most)
+        ]
+
+    async def _stop(
+        self, streams: Sequence[asyncio.Task[None]], flushing: asyncio.Task[None]
+    ) -> None:
+        for task in streams:
+            task.cancel()
+        await asyncio.wait(streams)
+        self._buffer.close()
+        # A write that is cancelled may be half done, so it gets some time.
+        await asyncio.wait([flushing], timeout=_LAST_FLUSH_S)
+        if not flushing.done():
+            _log.error("%d trades could not be written in time", self._buffer.size)
+            flushing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await flushing
+
+    async def _hear(self, news: News) -> None:
+        if not isinstance(news, Update):
+            self._note(news)
+            self._on_news(news)
+            return
+        counters = self.counters[news.symbol]
+        found = self._taken[news.symbol].news(news)
+        counters.taken += len(found.trades)
+        counters.repeated += len(news.trades) - len(found.trades)
+        counters.differing += len(found.differing)
+        for trade in found.differing:
+            _log.warning("%s: trade %d came again with other values", news.symbol, trade.trade_id)
+        if found.hole:
+            counters.holes += 1
+            first = found.trades[0]
+            _log.warning(
+                "%s: trades before %d may be missing: the exchange sent only the newest %d",
+                *(news.symbol, first.trade_id, len(news.trades)),
+            )
+            self._on_news(Hole(news.symbol, first))
+        await self._buffer.add(news.symbol, found.trades)
+
+    def _note(self, news: News) -> None:
+        if isinstance(news, Disconnected):
+            for symbol in news.symbols:
+                self._away[symbol] = news.why
+                self.counters[symbol].disconnects += 1
+        elif isinstance(news, Subscribed | Refused):
+            self._away.pop(news.symbol, None)
+
+    async def _write(self, waiting: Mapping[str, Sequence[ExchangeTrade]]) -> None:
+        await self._sink.write({self._instruments[name]: waiting[name] for name in waiting})
+        for name, trades in waiting.items():
+            self.counters[name].written += len(trades)
+            self.counters[name].written_ns = trades[-1].ts_recv

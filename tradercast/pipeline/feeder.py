@@ -1,0 +1,240 @@
+"""The feeder: numbered messages of many feeds into their signed logs, each record once."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tradercast.durable import os_errors
+from tradercast.errors import FeedBusyError, FormatError, SourceHoleError, UnknownVersionError
+from tradercast.feeds import FeedId
+from tradercast.pipeline.feeder_feed import CATCH_UP_S, FedFeed, OpenWriter
+from tradercast.pipeline.feeder_input import Envelope, MessageSource
+from tradercast.pipeline.feeder_positions import Positions
+from tradercast.pipeline.messages import Message, decode_message
+
+_SAVE_S = 1.0
+_FEEDS_AT_ONCE = 8
+_CHANNEL = "trades"
+
+_Decoded: TypeAlias = "tuple[Sequence[Envelope], list[Message | None]]"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a feeder is.
+
+    Attributes
+    ----------
+    malformed : int
+        Messages that were no messages, since the start; passed over.
+    durable_ms : int
+        When the source got the newest message that is durable now (ms UTC); 0 if none is.
+    """
+
+    malformed: int = 0
+    durable_ms: int = 0
+
+
+class Feeder:
+    """Feeds all feeds that come up in a source.
+
+    Parameters
+    ----------
+    source : MessageSource
+    open_writer : callable
+        Opens the writer of a feed.
+    path : Path
+        The file of positions.
+    accept_gaps : collection of FeedId
+        Feeds whose next hole is given up, if no sibling fills it.
+    renewed : collection of str
+        Topics that are not the ones that positions were kept for: they must not begin to number
+        messages again.
+    catch_up_s : float
+        How long siblings are waited for at a hole.
+    on_feed : callable, optional
+        Called with each feed once it is open.
+    """
+
+    def __init__(
+        self,
+        source: MessageSource,
+        open_writer: OpenWriter,
+        positions: Positions,
+        path: Path,
+        *,
+        accept_gaps: Collection[FeedId] = (),
+        renewed: Collection[str] = (),
+        catch_up_s: float = CATCH_UP_S,
+        on_feed: Callable[[FedFeed], None] = lambda fed: None,
+    ) -> None:
+        self.feeds: dict[FeedId, FedFeed] = {}
+        self.progress = Progress()
+        self._source = source
+        self._open_writer = open_writer
+        self.positions = positions
+        self._path = path
+        self._accept_gaps = frozenset(accept_gaps)
+        self._renewed = renewed
+        self._catch_up_s = catch_up_s
+        self._on_feed = on_feed
+        self._malformed = 0
+        self._foreign: set[FeedId] = set()
+        self._dirty = False
+        self._saved_at = 0.0
+
+    async def run(self) -> None:
+        """Feed until the source ends or this is cancelled; what was done is durable then.
+
+        Raises
+        ------
+        SourceHoleError
+            If messages are missing.
+        """
+        try:
+            async with aclosing(_ahead(self._decoded())) as batches:
+                async for envelopes, messages in batches:
+                    await self._write(envelopes, messages)
+                    if self._dirty and time.monotonic() - self._saved_at >= _SAVE_S:
+                        await self._save()
+        finally:
+            if self._dirty:
+                await self._save()
+            for fed in self.feeds.values():
+                await fed.close()
+
+    async def _decoded(self) -> AsyncGenerator[_Decoded, None]:
+        async for envelopes in self._source.batches():
+            yield envelopes, await asyncio.to_thread(self._decode, envelopes)
+
+    def _decode(self, envelopes: Sequence[Envelope]) -> list[Message | None]:
+        return [self._decode_one(envelope) for envelope in envelopes]
+
+    def _decode_one(self, envelope: Envelope) -> Message | None:
+        try:
+            return decode_message(envelope.value)
+        except UnknownVersionError:
+            raise
+        except FormatError as error:
+            # If it was one of the listener's, its number is missing at the next message.
+            self._malformed += 1
+            log.error("offset %d of %s: %s", envelope.offset, envelope.place, error.message)
+            return None
+
+    async def _write(
+        self, envelopes: Sequence[Envelope], messages: Sequence[Message | None]
+    ) -> None:
+        groups: dict[FeedId, list[Message]] = {}
+        for envelope, message in zip(envelopes, messages, strict=True):
+            if message is not None and self._is_ours(message):
+                await self._fed(message.feed)
+                self._check_renewed(envelope, message)
+                groups.setdefault(message.feed, []).append(message)
+        if groups and not self._saved_at:
+            await self._save()  # from here on these are the topics that are known
+        results = await self._take(groups)
+        self._dirty |= bool(envelopes)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        for envelope in envelopes:
+            self.positions.offsets[envelope.place] = envelope.offset + 1
+        if envelopes:
+            self.progress = Progress(self._malformed, envelopes[-1].time_ms)
+
+    async def _take(self, groups: Mapping[FeedId, Sequence[Message]]) -> list[Any]:
+        """Let every feed take its messages to the end, also when another one fails."""
+        limit = asyncio.Semaphore(_FEEDS_AT_ONCE)
+
+        async def take(feed: FeedId, group: Sequence[Message]) -> None:
+            async with limit:
+                await self.feeds[feed].take(group)
+
+        work = [take(feed, group) for feed, group in groups.items()]
+        results: list[Any] = await asyncio.gather(*work, return_exceptions=True)
+        for feed in groups:
+            if self.feeds[feed].last >= 0:
+                self.positions.feeds[feed] = self.feeds[feed].seen
+        return results
+
+    def _is_ours(self, message: Message) -> bool:
+        if message.feed.channel == _CHANNEL:
+            return True
+        if message.feed not in self._foreign:
+            self._foreign.add(message.feed)
+            log.warning("%s is passed over: only trades can be fed yet", message.feed)
+        return False
+
+    async def _fed(self, feed: FeedId) -> FedFeed:
+        found = self.feeds.get(feed)
+        if found is None:
+            found = FedFeed(
+                feed,
+                self._open_writer,
+                accept_gap=feed in self._accept_gaps,
+                catch_up_s=self._catch_up_s,
+            )
+            self.feeds[feed] = found
+            await found.open(self.positions.feeds.get(feed))
+            self._on_feed(found)
+        return found
+
+    def _check_renewed(self, envelope: Envelope, message: Message) -> None:
+        if envelope.place[0] in self._renewed and message.number <= self.feeds[message.feed].last:
+            raise SourceHoleError(
+                f"topic {envelope.place[0]} was made again and counts the messages of "
+                f"{message.feed} from {message.number}; "
+                f"the log has {self.feeds[message.feed].last} already",
+                hint="give the listener its state topic back, or feed under another symbol",
+            )
+
+    async def _save(self) -> None:
+        positions = self.positions
+        await asyncio.to_thread(positions.save, self._path)
+        self._dirty = False
+        self._saved_at = time.monotonic()
+        await self._source.commit(positions.offsets)
+
+
+async def _ahead(batches: AsyncGenerator[_Decoded, None]) -> AsyncGenerator[_Decoded, None]:
+    """The same batches; the next one is made while the caller is busy with one."""
+    following = asyncio.ensure_future(anext(batches, None))
+    try:
+        while (batch := await following) is not None:
+            following = asyncio.ensure_future(anext(batches, None))
+            yield batch
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+
+
+def lock_positions(path: Path) -> int:
+    """Keep other feeders off this data directory for as long as the descriptor is open.
+
+    Raises
+    ------
+    FeedBusyError
+        If one runs.
+    """
+    with os_errors(path):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise FeedBusyError(
+            "another feeder runs on this data directory",
+            hint="stop it; a standby needs a data directory of its own",
+        ) from None
+    return fd

@@ -1,0 +1,283 @@
+"""Messages out of Kafka: committed ones only, from positions of our own, in bounded memory.
+
+librdkafka's calls block, so the consumer has a thread for them.  Groups are not used to share
+partitions: what a feeder has read is in its logs, and the group's offsets are for people to see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka import Message as KafkaMessage
+from confluent_kafka.admin import AdminClient
+
+from tradercast.errors import ServiceError, UsageError
+from tradercast.pipeline.feeder_input import Envelope, Place
+from tradercast.pipeline.feeder_positions import Positions
+
+T = TypeVar("T")
+
+POLL_S = 0.5
+CALL_S = 10.0
+BATCH_BYTES = 2 << 20
+BATCH_MESSAGES = 2_000
+QUEUE_KBYTES = 8 << 10
+FETCH_BYTES = 2 << 20
+REFRESH_S = 30.0  # how soon partitions that were added are read
+_GONE = frozenset(
+    (
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_ID,
+        KafkaError.INCONSISTENT_TOPIC_ID,
+    )
+)
+
+log = logging.getLogger(__name__)
+
+
+class KafkaSource:
+    """Reads all partitions of some topics.  Enter it as an asynchronous context manager.
+
+    Parameters
+    ----------
+    config : mapping
+        How to connect: ``bootstrap.servers`` and what the cluster asks for.
+    topics : sequence of str
+        Read from all their partitions, also those added later.
+    group : str
+        Under which offsets are committed.
+    positions : Positions
+        Where to go on.  Ids of topics are written into it.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, object],
+        topics: Sequence[str],
+        group: str,
+        positions: Positions,
+    ) -> None:
+        self._config: dict[str, Any] = {"log_level": 3, **config}
+        self._topics = tuple(dict.fromkeys(topics))
+        self._group = group
+        self._positions = positions
+        self._threads = ThreadPoolExecutor(1, "kafka consumer")
+        self._stopping = threading.Event()
+        self._consumer: Consumer | None = None
+        self._admin: AdminClient | None = None
+        self._refresh_at = 0.0
+        self.renewed: set[str] = set()  # topics that are not those of the positions
+        self.trouble: str | None = None  # since the last message that came
+        self.highest: dict[Place, int] = {}  # the offset behind the newest message of each
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._call(self._open)
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End within seconds."""
+        self._stopping.set()
+        if self._consumer is not None:
+            await self._call(self._consumer.close)
+            self._consumer = None
+        await asyncio.to_thread(self._threads.shutdown, wait=True)
+
+    async def batches(self) -> AsyncIterator[Sequence[Envelope]]:
+        """Messages as they come, in order within a partition.
+
+        Raises
+        ------
+        ServiceError
+            If a topic is deleted, or Kafka refuses to go on.
+        """
+        while not self._stopping.is_set():
+            yield await self._call(self._read)
+
+    async def commit(self, offsets: Mapping[Place, int]) -> None:
+        """Show in Kafka how far this feeder is; failing at it changes nothing."""
+        await self._call(lambda: self._commit(dict(offsets)))
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _open(self) -> None:
+        self._admin = AdminClient(dict(self._config))
+        self._consumer = Consumer(
+            {
+                **self._config,
+                "logger": log,
+                "error_cb": self._on_error,
+                "group.id": self._group,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "isolation.level": "read_committed",
+                # An offset that is gone is no loss yet: the numbers of messages tell.
+                "auto.offset.reset": "earliest",
+                "allow.auto.create.topics": False,
+                "fetch.wait.max.ms": 100,
+                "fetch.message.max.bytes": FETCH_BYTES,
+                "queued.max.messages.kbytes": QUEUE_KBYTES,
+                "reconnect.backoff.max.ms": 1_000,
+            }
+        )
+        self._assign_new(first=True)
+
+    def _assign_new(self, *, first: bool = False) -> None:
+        """Begin to read partitions that are not read yet."""
+        assert self._consumer is not None
+        self._refresh_at = time.monotonic() + REFRESH_S
+        known = {(one.topic, one.partition) for one in self._consumer.assignment()}
+        wanted: list[TopicPartition] = []
+        for topic, (made, count) in self._describe(first).items():
+            before = self._positions.topics.get(topic, made)
+            if before != made and not first:
+                raise ServiceError(f"topic {topic} was deleted and made again", hint="start again")
+            if before != made:
+                log.warning("topic %s was deleted and made again", topic)
+                self.renewed.add(topic)
+                self._positions.forget_topic(topic)
+            self._positions.topics[topic] = made
+            for partition in range(count):
+                if (topic, partition) not in known:
+                    wanted.append(self._start(topic, partition))
+        if wanted:
+            self._consumer.incremental_assign(wanted)
+
+    def _describe(self, first: bool) -> dict[str, tuple[str, int]]:
+        assert self._admin is not None
+        try:
+            found = self._admin.describe_topics(
+                TopicCollection(list(self._topics)), request_timeout=CALL_S
+            )
+            described = {name: future.result(CALL_S) for name, future in found.items()}
+        except (KafkaException, TimeoutError) as error:
+            reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+            if not first:  # the broker may be away; what is assigned is read again when it is back
+                log.warning("Kafka does not tell its topics: %s", reason)
+                return {}
+            if isinstance(error, KafkaException) and error.args[0].code() in _GONE:
+                raise UsageError(
+                    f"Kafka has not all of the topics {', '.join(self._topics)}",
+                    hint="the listener makes them; check --topics",
+                ) from None
+            raise ServiceError(
+                f"Kafka at {self._config.get('bootstrap.servers')} does not tell its topics: "
+                f"{reason}",
+                hint="check the address, and that the broker runs",
+            ) from None
+        self.trouble = None  # it answers
+        return {
+            name: (str(topic.topic_id), len(topic.partitions)) for name, topic in described.items()
+        }
+
+    def _start(self, topic: str, partition: int) -> TopicPartition:
+        assert self._consumer is not None
+        kept = self._positions.offsets.get((topic, partition))
+        start = OFFSET_BEGINNING if kept is None else kept
+        if kept is not None:
+            place = TopicPartition(topic, partition)
+            low, high = self._consumer.get_watermark_offsets(place, timeout=CALL_S, cached=False)
+            if not low <= kept <= high:
+                log.warning(
+                    "offset %d of %s [%d] is not there (%d to %d): reading from the beginning",
+                    kept, topic, partition, low, high,
+                )  # fmt: skip
+                start = OFFSET_BEGINNING
+        return TopicPartition(topic, partition, start)
+
+    def _read(self) -> Sequence[Envelope]:
+        assert self._consumer is not None
+        if time.monotonic() >= self._refresh_at:
+            self._assign_new()
+        envelopes: list[Envelope] = []
+        size = 0
+        one = self._consumer.poll(POLL_S)
+        found = [] if one is None else [one]
+        while found:
+            for message in found:
+                envelope = self._taken(message)
+                if envelope is not None:
+                    envelopes.append(envelope)
+                    size += len(envelope.value)
+            if size >= BATCH_BYTES or len(envelopes) >= BATCH_MESSAGES:
+                break
+            found = self._consumer.consume(64, 0)  # what is there already
+        if envelopes:
+            self.trouble = None
+            self._note_ends({envelope.place for envelope in envelopes})
+        return envelopes
+
+    def _taken(self, message: KafkaMessage) -> Envelope | None:
+        error = message.error()
+        if error is not None:
+            self._refuse(error, message.topic())
+            return None
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        assert topic is not None
+        assert partition is not None
+        assert offset is not None
+        value: Any = message.value()
+        return Envelope((topic, partition), offset, value or b"", message.timestamp()[1])
+
+    def _refuse(self, error: KafkaError, topic: str | None) -> None:
+        if error.code() in _GONE:
+            raise ServiceError(
+                f"topic {topic} is gone",
+                hint="make it again, or leave it out of --topics; what was read from it is safe",
+            )
+        if error.fatal() or error.code() in (
+            KafkaError.TOPIC_AUTHORIZATION_FAILED,
+            KafkaError.GROUP_AUTHORIZATION_FAILED,
+        ):
+            raise ServiceError(f"Kafka refuses to be read: {error.str()}")
+        self._on_error(error)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if self.trouble is None:
+            log.warning("Kafka: %s", error.str())
+        self.trouble = error.str()
+
+    def _note_ends(self, places: set[Place]) -> None:
+        assert self._consumer is not None
+        for place in places:
+            ends = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+            if ends is not None:
+                self.highest[place] = ends[1]
+
+    def _commit(self, offsets: dict[Place, int]) -> None:
+        if self._consumer is None or not offsets:
+            return
+        wanted = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        try:
+            self._consumer.commit(offsets=wanted, asynchronous=True)
+        except KafkaException as error:
+            log.info("offsets are not committed: %s", error.args[0].str())
