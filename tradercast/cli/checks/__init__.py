@@ -1,0 +1,1 @@
+"""What `tradercast doctor` looks at, one module a subject."""

@@ -1,0 +1,157 @@
+"""``tradercast feeder``: messages of Kafka into signed feeds, each record once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tradercast.addresses import format_address, parse_address
+from tradercast.cli.commands.serve import (
+    AdvertiseOption,
+    DhtOption,
+    ListenOption,
+    NoDhtOption,
+    host_options,
+)
+from tradercast.cli.context import Cli
+from tradercast.cli.logs import LogJsonOption, MetricsOption, json_log
+from tradercast.cli.options import BootstrapOption, PeerOption
+from tradercast.client import extras
+from tradercast.errors import UsageError
+from tradercast.feeds import FeedId
+from tradercast.paths import DIRECTORY_PORT, LOOPBACK, PEER_PORT
+
+if TYPE_CHECKING:
+    from tradercast.pipeline.feeder_feed import FedFeed
+
+EXAMPLES = (
+    "tradercast feeder --kafka kafka1:9092,kafka2:9092 --topics tradercast.bitfinex.trades",
+    "tradercast feeder --kafka localhost:9092 --topics a.trades,b.trades --siblings 10.0.0.2:7340",
+    "tradercast feeder --kafka localhost:9092 --topics a.trades --accept-gap bitfinex/btcusd",
+)
+
+
+async def feeder(
+    cli: Cli,
+    kafka: Annotated[
+        str,
+        typer.Option(
+            "--kafka", metavar="HOST:PORT,…", envvar="TRADERCAST_KAFKA", help="Brokers to begin at."
+        ),
+    ],
+    topics: Annotated[
+        list[str],
+        typer.Option(
+            "--topics",
+            metavar="NAME,…",
+            envvar="TRADERCAST_TOPICS",
+            help="Topics to read; repeatable.",
+        ),
+    ],
+    siblings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--siblings",
+            metavar="HOST:PORT",
+            envvar="TRADERCAST_SIBLINGS",
+            help="Another feeder with the same identity; repeatable.",
+        ),
+    ] = None,
+    accept_gap: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept-gap",
+            metavar="FEED",
+            help="Give up messages that are lost for ever; on one node only; repeatable.",
+        ),
+    ] = None,
+    kafka_config: Annotated[
+        Path | None,
+        typer.Option(
+            "--kafka-config",
+            metavar="FILE",
+            envvar="TRADERCAST_KAFKA_CONFIG",
+            help="More settings of the client, name=value a line: passwords belong there.",
+        ),
+    ] = None,
+    metrics: MetricsOption = None,
+    log_json: LogJsonOption = False,
+    listen: ListenOption = f"{LOOPBACK}:{PEER_PORT}",
+    advertise: AdvertiseOption = None,
+    dht: DhtOption = f"{LOOPBACK}:{DIRECTORY_PORT}",
+    no_dht: NoDhtOption = False,
+    bootstrap: BootstrapOption = None,
+    peer: PeerOption = None,
+) -> int:
+    """Append what the listener writes to Kafka to signed feeds, and serve them, until stopped.
+
+    Every record is appended once, in Kafka's order, whatever is killed in between.  Where
+    messages are missing it stops with exit code 6; what other feeders have fills such a hole.
+    """
+    extras.load("confluent_kafka", "operator")
+    extras.load("prometheus_client", "operator")
+    from tradercast.cli.feeding import FeedingOptions, feeding, read_kafka_config
+
+    others = _parts(siblings)
+    host = host_options(
+        listen, advertise, None if no_dht else dht, bootstrap, [*(peer or []), *others]
+    )
+    options = FeedingOptions(
+        read_kafka_config(kafka_config, kafka),
+        tuple(_parts(topics)),
+        host,
+        bool(others),
+        frozenset(FeedId.parse(name) for name in _parts(accept_gap)),
+        parse_address(metrics, listen=True) if metrics else None,
+    )
+    if not options.topics:
+        raise UsageError("no topic was given", hint="--topics tradercast.EXCHANGE.trades")
+    with json_log(log_json):
+        try:
+            async with feeding(cli.data_dir, options, lambda fed: _opened(cli, fed)) as running:
+                cli.out.emit(
+                    {
+                        "event": "ready",
+                        "link": running.link,
+                        "dht": format_address(running.host.dht) if running.host.dht else None,
+                        "peer": format_address(running.host.peer),
+                        "metrics": format_address(running.metrics) if running.metrics else None,
+                        "topics": list(options.topics),
+                    }
+                )
+                cli.out.print(f"peers connect to  {format_address(running.host.peer)}")
+                cli.out.print(f"link              {running.link}")
+                try:
+                    await running.work()
+                finally:
+                    _stopped(cli, running.feeder.feeds)
+        except asyncio.CancelledError:
+            cli.out.note("stopped")
+    return 0
+
+
+def _parts(texts: list[str] | None) -> list[str]:
+    return [part.strip() for text in texts or () for part in text.split(",") if part.strip()]
+
+
+def _opened(cli: Cli, fed: FedFeed) -> None:
+    cli.out.emit(
+        {"event": "feed", "feed": str(fed.feed), "records": fed.end_seq, "message": fed.last}
+    )
+    cli.out.print(f"feeding           {fed.feed}: {fed.end_seq:,} records")
+
+
+def _stopped(cli: Cli, feeds: dict[FeedId, FedFeed]) -> None:
+    for feed, fed in feeds.items():
+        cli.out.emit(
+            {
+                "event": "stopped",
+                "feed": str(feed),
+                "message": fed.last,
+                "appended": fed.counts.appended,
+                "repeats": fed.counts.repeats,
+            }
+        )

@@ -1,0 +1,243 @@
+"""``tradercast listener``: from MongoDB to Kafka, every change in exactly one message."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tradercast.addresses import format_address, parse_address
+from tradercast.cli.context import Cli
+from tradercast.errors import UsageError
+
+if TYPE_CHECKING:
+    from tradercast.pipeline.listener import Listener
+    from tradercast.pipeline.listener_preview import Preview
+    from tradercast.pipeline.mongo_source import MongoSource
+
+EXAMPLES = (
+    "tradercast listener --mongo 'mongodb://db1,db2/market?replicaSet=rs0' --kafka kafka1:9092",
+    "tradercast listener --mongo mongodb://db1/market --kafka k:9092 --collections fills "
+    "--map 'exchange==acme,symbol=pair,trade_id=_id,ts_event=time:ms,price=px,size=qty' --dry-run",
+    "tradercast listener --mongo mongodb://db1/bitfinex --kafka k:9092 --collections btcusd "
+    "--map bitfinex-2018",
+)
+REPORT_S = 10.0
+# Batches are tens of thousands of objects without cycles: looking for these takes longer than
+# all the rest.
+GC_THRESHOLD = 200_000
+
+MongoOption = Annotated[
+    str,
+    typer.Option(
+        "--mongo", metavar="URI", envvar="TRADERCAST_MONGO", help="The replica set's address."
+    ),
+]
+KafkaOption = Annotated[
+    str,
+    typer.Option(
+        "--kafka", metavar="H:P,…", envvar="TRADERCAST_KAFKA", help="Brokers to begin with."
+    ),
+]
+KafkaConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--kafka-config",
+        exists=True,
+        dir_okay=False,
+        envvar="TRADERCAST_KAFKA_CONFIG",
+        help="A file of key=value lines for librdkafka, such as passwords.",
+    ),
+]
+CollectionsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,…",
+        envvar="TRADERCAST_COLLECTIONS",
+        help="Collections of one database; by default `trades` of the address's.",
+    ),
+]
+MapOption = Annotated[
+    str,
+    typer.Option(
+        "--map",
+        metavar="FIELD=PATH,…",
+        envvar="TRADERCAST_MAP",
+        help="Where a trade's fields are in a document; or the preset bitfinex-2018.",
+    ),
+]
+TemplateOption = Annotated[
+    str,
+    typer.Option(
+        "--topic-template",
+        envvar="TRADERCAST_TOPIC_TEMPLATE",
+        help="Topics' names, of {exchange}, {symbol} and {channel}.",
+    ),
+]
+IdOption = Annotated[
+    str,
+    typer.Option(
+        "--id",
+        envvar="TRADERCAST_LISTENER_ID",
+        help="Its state's name; a second one with the same id ends the first.",
+    ),
+]
+PartitionsOption = Annotated[
+    int, typer.Option(min=1, max=10_000, help="Of a topic that has to be made.")
+]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        metavar="HOST:PORT",
+        envvar="TRADERCAST_METRICS",
+        help="Serve /metrics for Prometheus, and /health.",
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would become of the documents, and end.")
+]
+
+
+async def listener(
+    cli: Cli,
+    mongo: MongoOption,
+    kafka: KafkaOption = "",
+    kafka_config: KafkaConfigOption = None,
+    collections: CollectionsOption = "",
+    fields: MapOption = "",
+    topic_template: TemplateOption = "tradercast.{exchange}.{channel}",
+    name: IdOption = "main",
+    partitions: PartitionsOption = 8,
+    metrics: MetricsOption = None,
+    dry_run: DryRunOption = False,
+) -> int:
+    """Carry every trade of MongoDB's collections to Kafka, until it is stopped.
+
+    What is there comes first, then every change. Messages, dead letters and the position are
+    one transaction: after any crash it goes on from the last one.
+    """
+    try:
+        import confluent_kafka  # noqa: F401
+        import pymongo  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"{error.name} is not installed", hint="pip install 'tradercast[operator]'"
+        ) from None
+    from tradercast.feeds import FeedId, check_name
+    from tradercast.pipeline.listener import Listener, ListenerOptions
+    from tradercast.pipeline.mapping import FieldMap
+    from tradercast.pipeline.mongo_connect import collections_of, connected
+    from tradercast.pipeline.mongo_source import MongoSource
+    from tradercast.pipeline.topics import topic_of
+
+    read = FieldMap.parse(fields)
+    names = collections_of(mongo, [one for one in collections.split(",") if one])
+    topic_of(topic_template, FeedId("exchange", "symbol"))
+    check_name(name, "listener's id")
+    async with connected(mongo) as client:
+        if dry_run:
+            from tradercast.pipeline.listener_preview import preview
+
+            for collection in names:
+                _show(cli, await preview(client, collection, read))
+            return 0
+        if not kafka:
+            raise UsageError("it is not said where Kafka is", hint="give --kafka HOST:PORT")
+        options = ListenerOptions(name, read, topic_template, partitions)
+        settings = _settings(kafka_config) | {"bootstrap.servers": kafka}
+        source = MongoSource(client, names)
+        await _run(cli, Listener(source, settings, options), source, metrics)
+    return 0
+
+
+async def _run(cli: Cli, service: Listener, source: MongoSource, metrics: str | None) -> None:
+    from tradercast.pipeline.listener_metrics import telemetry
+
+    told = telemetry(service.counts, source, time.time)
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
+    async with contextlib.AsyncExitStack() as stack:
+        at = None
+        if metrics is not None:
+            at = await stack.enter_async_context(told.serving(parse_address(metrics, listen=True)))
+        cli.out.emit({"event": "started", "metrics": at and format_address(at)})
+        cli.out.note("listening")
+        reporting = asyncio.create_task(_report(cli, service))
+        try:
+            await service.run()
+        except asyncio.CancelledError:
+            cli.out.note("stopped")
+        finally:
+            reporting.cancel()
+    cli.out.emit({"event": "stopped", **_figures(service)})
+
+
+async def _report(cli: Cli, service: Listener) -> None:
+    told: dict[str, object] = {}
+    while True:
+        await asyncio.sleep(REPORT_S)
+        figures = _figures(service)
+        if figures != told:
+            cli.out.emit({"event": "progress", **figures})
+            cli.out.note(
+                f"{figures['records']} records, {sum(service.counts.letters.values())} "
+                f"dead letters in {figures['transactions']} transactions"
+            )
+            told = figures
+
+
+def _figures(service: Listener) -> dict[str, object]:
+    counts = service.counts
+    return {
+        "read": counts.read,
+        "records": counts.records,
+        "messages": counts.messages,
+        "dead_letters": dict(counts.letters),
+        "transactions": counts.transactions,
+        "aborted": counts.aborted,
+        "restarts": counts.restarts,
+        "position_s": counts.position_s,
+    }
+
+
+def _show(cli: Cli, look: Preview) -> None:
+    out = cli.out
+    out.emit(
+        {
+            "event": "preview",
+            "collection": look.collection,
+            "documents": look.estimated,
+            "looked_at": look.looked_at,
+            "feeds": dict(look.feeds),
+            "first": look.first,
+            "last": look.last,
+            "rejected": dict(look.rejected),
+            "examples": look.examples,
+        }
+    )
+    out.print(f"{look.collection}: about {look.estimated} documents, {look.looked_at} looked at")
+    for feed, count in look.feeds.most_common():
+        out.print(f"  {feed}: {count} trades")
+    for name, record in (("first", look.first), ("last", look.last)):
+        if record is not None:
+            out.print(f"  {name}: " + " ".join(f"{key}={value}" for key, value in record.items()))
+    for reason, count in look.rejected.most_common():
+        out.print(f"  rejected, {reason}: {count}, e.g. {look.examples[reason]}")
+
+
+def _settings(file: Path | None) -> dict[str, object]:
+    if file is None:
+        return {}
+    settings: dict[str, object] = {}
+    for line in file.read_text("utf-8").splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            key, sign, value = line.partition("=")
+            if not sign:
+                raise UsageError(f"{file} has a line without '='")
+            settings[key.strip()] = value.strip()
+    return settings

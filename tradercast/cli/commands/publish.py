@@ -1,0 +1,158 @@
+"""``tradercast publish``: files of trades into a signed feed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tradercast.cli.commands.serve import (
+    AdvertiseOption,
+    DhtOption,
+    ListenOption,
+    NoDhtOption,
+    host_options,
+    serve_until_stopped,
+)
+from tradercast.cli.context import Cli
+from tradercast.cli.options import BootstrapOption, PeerOption
+from tradercast.cli.text import count, size
+from tradercast.client.node import Node
+from tradercast.client.publishing import feed_writer, own_link
+from tradercast.errors import InputError, UsageError
+from tradercast.feed.bulk import ImportProgress, ImportReport
+from tradercast.feed.entries import MAIN
+from tradercast.feeds import FeedId, check_name, normalise_symbol
+from tradercast.paths import DIRECTORY_PORT, LOOPBACK, PEER_PORT
+from tradercast.pipeline.files import parse_columns, read_trades, survey
+
+EXAMPLES = (
+    "tradercast publish trades.parquet --exchange binance --symbol btcusdt",
+    "tradercast publish day1.csv.gz day2.csv.gz --exchange binance --symbol btcusdt --serve \\",
+    "    --columns 'ts_event=timestamp_ms:ms,price=price,size=quantity'",
+    "tradercast publish 2019.csv --exchange bitfinex --symbol btcusd --segment history",
+)
+
+
+async def publish(
+    cli: Cli,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="CSV, JSON lines or Parquet, in order.")
+    ],
+    exchange: Annotated[str, typer.Option("--exchange", help="E.g. binance.")],
+    symbol: Annotated[str, typer.Option("--symbol", help="E.g. btcusdt or BTC/USDT.")],
+    channel: Annotated[str, typer.Option("--channel", help="What the files hold.")] = "trades",
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="SPEC",
+            help="Which column is what: 'ts_event=COLUMN:UNIT,price=COLUMN,size=COLUMN,…'",
+        ),
+    ] = None,
+    segment: Annotated[
+        str, typer.Option("--segment", help="Another part of the feed: history loaded later.")
+    ] = MAIN,
+    native_symbol: Annotated[
+        str | None, typer.Option("--native-symbol", help="The exchange's own spelling.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only read and check the files.")
+    ] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Then serve, like `serve`.")] = False,
+    listen: ListenOption = f"{LOOPBACK}:{PEER_PORT}",
+    advertise: AdvertiseOption = None,
+    dht: DhtOption = f"{LOOPBACK}:{DIRECTORY_PORT}",
+    no_dht: NoDhtOption = False,
+    bootstrap: BootstrapOption = None,
+    peer: PeerOption = None,
+) -> int:
+    """Append the trades of files to a signed feed, made at the first time.
+
+    The same file again adds nothing, a longer one adds the rest, a changed one is refused.
+    Either all of it is added or nothing.
+    """
+    feed = FeedId(check_name(exchange, "exchange"), normalise_symbol(symbol), channel)
+    check_name(segment, "segment")
+    if channel != "trades":
+        raise UsageError(f"files of {channel!r} can not be published yet", hint="use trades")
+    if columns is not None:
+        parse_columns(columns)
+    options = host_options(listen, advertise, None if no_dht else dht, bootstrap, peer)
+    if dry_run:
+        await _survey(cli, feed, files, columns)
+        return 0
+
+    async def add(node: Node) -> None:
+        await _import(cli, node, feed, files, columns, segment, native_symbol)
+
+    if serve:
+        await serve_until_stopped(cli, options, first=add)
+        return 0
+    async with Node(cli.data_dir) as node:
+        await add(node)
+    cli.out.note("next: tradercast serve")
+    return 0
+
+
+async def _survey(cli: Cli, feed: FeedId, files: list[Path], columns: str | None) -> None:
+    info = await asyncio.to_thread(survey, files, columns)
+    cli.out.emit(
+        {
+            "feed": str(feed),
+            "rows": info.rows,
+            "start": info.first_ns,
+            "end": info.last_ns,
+            "bytes": info.bytes,
+            "columns": list(info.columns),
+        }
+    )
+    cli.out.print(f"{feed}: {info}")
+    for used in dict.fromkeys(info.columns):
+        cli.out.print(f"columns: {used}")
+
+
+async def _import(
+    cli: Cli,
+    node: Node,
+    feed: FeedId,
+    files: list[Path],
+    columns: str | None,
+    segment: str,
+    native_symbol: str | None,
+) -> None:
+    began = time.monotonic()
+    details: dict[str, Any] = {"native_symbol": native_symbol} if native_symbol else {}
+    with cli.out.progress(f"publish {feed}") as bar:
+
+        def show(progress: ImportProgress) -> None:
+            bar.update(progress.records, note=f"{size(progress.bytes)} encoded")
+
+        try:
+            async with feed_writer(node, feed, segment=segment, **details) as writer:
+                report = await writer.import_batches(read_trades(files, columns), show)
+        except InputError as error:
+            error.hint = error.hint or "nothing was added: mend the file and publish it again"
+            raise
+    _report(cli, feed, report, str(own_link(node)), time.monotonic() - began)
+
+
+def _report(cli: Cli, feed: FeedId, report: ImportReport, link: str, elapsed: float) -> None:
+    cli.out.emit(
+        {
+            "event": "published",
+            "feed": str(feed),
+            "added": report.added,
+            "already_there": report.already_there,
+            "total": report.total,
+            "link": link,
+            "seconds": round(elapsed, 3),
+        }
+    )
+    cli.out.print(
+        f"{feed}: {count(report.added, 'record')} added, {report.already_there:,} were there, "
+        f"{report.total:,} in all ({elapsed:.1f} s)"
+    )

@@ -1,0 +1,266 @@
+"""A feeder at work: Kafka before it, the node's logs behind it, peers around it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tradercast.addresses import Address
+from tradercast.client.holdings import Holding
+from tradercast.client.hosting import Host, HostOptions, hosting
+from tradercast.client.node import Node
+from tradercast.client.publishing import own_link
+from tradercast.errors import SidecarLostError, UsageError
+from tradercast.feed.catalog_log import CatalogWriter
+from tradercast.feed.entries import MAIN
+from tradercast.feed.identity import Identity
+from tradercast.feed.writer import FeedWriter
+from tradercast.feeds import FeedId
+from tradercast.pipeline.feeder import Feeder, lock_positions
+from tradercast.pipeline.feeder_feed import FedFeed
+from tradercast.pipeline.feeder_metrics import feeder_readings
+from tradercast.pipeline.feeder_positions import Positions
+from tradercast.pipeline.kafka_consumer import KafkaSource
+from tradercast.pipeline.kafka_lease import KafkaLease
+from tradercast.pipeline.telemetry import Telemetry
+from tradercast.swarm.announcement import topic_of_root
+
+_SIBLING_S = 10.0
+_TURN_S = 0.5
+_STATS_S = 10.0
+_FILE = "feeder.json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedingOptions:
+    """What a feeder is told.
+
+    Attributes
+    ----------
+    kafka : mapping
+        How to connect.
+    topics : tuple of str
+    host : HostOptions
+        How this node is reachable; its peers include the siblings.
+    siblings : bool
+        There are others with this identity.
+    accept_gaps : frozenset of FeedId
+    metrics : (str, int) or None
+        Where metrics and health are served.
+    """
+
+    kafka: Mapping[str, object]
+    topics: tuple[str, ...]
+    host: HostOptions
+    siblings: bool = False
+    accept_gaps: frozenset[FeedId] = frozenset()
+    metrics: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A feeder that is ready to run; made by `feeding`."""
+
+    node: Node
+    host: Host
+    link: str
+    feeder: Feeder
+    metrics: Address | None
+    work: Callable[[], Any]
+
+
+@contextlib.asynccontextmanager
+async def feeding(
+    data: Any, options: FeedingOptions, on_feed: Callable[[FedFeed], None]
+) -> AsyncIterator[Running]:
+    """Open everything that a feeder needs; all of it ends with the context.
+
+    Raises
+    ------
+    NoPeerError
+        If this is the first start of a standby and no sibling can be reached.
+    ServiceError
+        If Kafka can not be reached.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        node = await stack.enter_async_context(Node(data))
+        path = node.data.root / _FILE
+        stack.callback(os.close, lock_positions(path.with_suffix(".lock")))
+        identity = Identity.load_or_create(node.data.identity)
+        own_link(node)
+        host = await stack.enter_async_context(hosting(node, options.host))
+        listing = Listing(node, identity, host)
+        await listing.settle(options.siblings)
+        name = identity.root.hex()[:8]
+        positions = Positions.load(path)
+        source = await stack.enter_async_context(
+            KafkaSource(
+                options.kafka,
+                options.topics,
+                f"tradercast-feeder-{name}-{bytes(node.key.verify_key).hex()[:8]}",
+                positions,
+            )
+        )
+        lease = KafkaLease(options.kafka, f"tradercast-catalog-{name}", options.topics[0])
+        await stack.enter_async_context(lease)
+        transfers: dict[str, int] = {}
+        feeder = Feeder(
+            source,
+            listing.open_writer,
+            positions,
+            path,
+            accept_gaps=options.accept_gaps,
+            renewed=source.renewed,
+            on_feed=on_feed,
+        )
+        metrics = None
+        if options.metrics is not None:
+            telemetry = Telemetry(
+                "feeder",
+                lambda: feeder_readings(feeder, source.highest, transfers),
+                lambda: source.trouble,
+            )
+            metrics = await stack.enter_async_context(telemetry.serving(options.metrics))
+
+        async def work() -> None:
+            async with asyncio.TaskGroup() as group:
+                others = [
+                    group.create_task(host.server.run()),
+                    group.create_task(listing.run(lambda: lease.held)),
+                    group.create_task(_count_transfers(node, transfers)),
+                ]
+                await feeder.run()
+                for task in others:
+                    task.cancel()
+
+        link = str(host.link(identity.root))
+        yield Running(node, host, link, feeder, metrics, work)
+
+
+class Listing:
+    """Opens writers, and has the catalog list their feeds.
+
+    Only one of several feeders with an identity adds a feed: two that add different ones at once
+    would fork the catalog.  The others see it come.
+
+    Parameters
+    ----------
+    node : Node
+    identity : Identity
+    host : Host
+        Told when there is more to serve.
+    """
+
+    def __init__(self, node: Node, identity: Identity, host: Host) -> None:
+        self._node = node
+        self._identity = identity
+        self._host = host
+        self._keys: dict[FeedId, tuple[bytes, bytes]] = {}
+        self._listed: set[FeedId] = set()
+        self._news = asyncio.Event()
+        self._catalog: CatalogWriter | None = None
+
+    async def settle(self, siblings: bool) -> None:
+        """Take in what others with this identity have in the catalog, before anything is added."""
+        node = self._node
+        if siblings:
+            assert node.pool is not None
+            node.pool.want(topic_of_root(self._identity.root))
+        core = await node.store.core(signer=self._identity.catalog_signer())
+        self._catalog = CatalogWriter(core, node.witness)
+        if siblings and not (await core.info()).length:
+            # What is new here may be old elsewhere: the same number must not be signed twice.
+            assert node.pool is not None
+            await node.pool.first_peer(_SIBLING_S)
+        await self._catalog.refresh()
+
+    @contextlib.asynccontextmanager
+    async def open_writer(self, feed: FeedId) -> AsyncIterator[FeedWriter]:
+        """The writer of a feed, which will be listed soon."""
+        node, identity = self._node, self._identity
+        async with await FeedWriter.open(
+            node.store,
+            node.data.root,
+            feed,
+            MAIN,
+            tail_signer=identity.tail_signer(feed, MAIN),
+            archive_signer=identity.archive_signer(feed, MAIN),
+            witness=node.witness,
+        ) as writer:
+            self._keys[feed] = (writer.tail_key, writer.archive_key)
+            if feed not in self._listed:
+                self._news.set()
+            yield writer
+
+    async def run(self, is_our_turn: Callable[[], bool]) -> None:
+        """List feeds as they come, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            for feed in self._keys.keys() - self._listed:
+                try:
+                    done = await self._list(feed, is_our_turn())
+                except SidecarLostError:
+                    done = False
+                if done:
+                    self._listed.add(feed)
+                else:
+                    self._news.set()
+            if self._news.is_set():
+                await asyncio.sleep(_TURN_S)
+
+    async def _list(self, feed: FeedId, is_our_turn: bool) -> bool:
+        assert self._catalog is not None
+        keys = self._keys[feed]
+        if is_our_turn:
+            await self._catalog.put_segment(feed, MAIN, *keys)
+        else:
+            entry = (await self._catalog.refresh()).get(feed)
+            if entry is None or all(one.tail_key != keys[0] for one in entry.segments):
+                return False
+        self._node.holdings.add(Holding(self._identity.root, feed))
+        self._host.server.wake()
+        return True
+
+
+async def _count_transfers(node: Node, transfers: dict[str, int]) -> None:
+    """Keep what was exchanged with peers since the sidecar started."""
+    while True:
+        with contextlib.suppress(SidecarLostError):
+            stats = await node.store.stats()
+            connections = [*stats["peers"], stats["closed"]]
+            transfers["sent"] = sum(one["bytes_out"] for one in connections)
+            transfers["received"] = sum(one["bytes_in"] for one in connections)
+        await asyncio.sleep(_STATS_S)
+
+
+def read_kafka_config(path: Path | None, brokers: str) -> dict[str, object]:
+    """Settings of librdkafka, one ``name=value`` a line, and the brokers.
+
+    Raises
+    ------
+    UsageError
+        If a line is none, or the file can not be read.
+    """
+    config: dict[str, object] = {}
+    if path is not None:
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except (OSError, UnicodeError) as error:
+            raise UsageError(f"{path} can not be read: {error}") from None
+        for number, line in enumerate(lines, 1):
+            name, is_setting, value = line.strip().partition("=")
+            if not name or name.startswith("#"):
+                continue
+            if not is_setting:
+                raise UsageError(f"line {number} of {path} is not name=value")
+            config[name.strip()] = value.strip()
+    return config | {"bootstrap.servers": brokers}

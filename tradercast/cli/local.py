@@ -1,0 +1,44 @@
+"""Feeds that are looked at where they are, without asking anybody."""
+
+from __future__ import annotations
+
+from tradercast.client.feed import OpenFeed, open_feed
+from tradercast.client.node import Node
+from tradercast.client.publisher import open_publisher
+from tradercast.client.resolve import Target, resolve
+from tradercast.errors import NoPeerError, UnknownSymbolError
+from tradercast.links import Link
+
+
+async def open_local(
+    node: Node, text: str, *, exchange: str | None = None, channel: str | None = None
+) -> OpenFeed:
+    """Open a feed of a known publisher from the disk.
+
+    Raises
+    ------
+    UnknownSymbolError, AmbiguousSymbolError
+        If none or several known feeds answer to `text`.
+    """
+    try:
+        publisher, feed = await resolve(
+            node, Target.parse(text), exchange=exchange, channel=channel, remote=False
+        )
+    except NoPeerError:
+        raise UnknownSymbolError(
+            f"nothing of {text!r} is here", hint="fetch it first: tradercast sync SYMBOL"
+        ) from None
+    return await open_feed(node, publisher, feed, remote=False)
+
+
+async def chosen_feeds(
+    node: Node, text: str | None, *, exchange: str | None, channel: str | None
+) -> list[OpenFeed]:
+    """The feed that `text` means, or every feed of which something is here."""
+    if text is not None:
+        return [await open_local(node, text, exchange=exchange, channel=channel)]
+    feeds = []
+    for holding in node.holdings.all():
+        publisher = await open_publisher(node, Link(holding.root), remote=False)
+        feeds.append(await open_feed(node, publisher, holding.feed, remote=False))
+    return feeds

@@ -1,0 +1,80 @@
+"""Records as lines: for people in columns, for programs as JSON objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tradercast.cli.output import Output
+from tradercast.feed.reader import Piece
+from tradercast.feeds import FeedId
+from tradercast.records import NO_TIME, Kind, Side, Trades
+from tradercast.timerange import format_time_ns
+
+_SIDES = {int(side): side.name.lower() for side in Side}
+
+
+def print_piece(out: Output, feed: FeedId, piece: Piece) -> None:
+    """Print every record of a piece on a line of its own, as soon as it came."""
+    for line in record_objects(feed, piece):
+        out.emit(line)
+        out.print(_text(line))
+
+
+def record_objects(feed: FeedId, piece: Piece) -> list[dict[str, Any]]:
+    """The records as objects: ``type`` trade, correction or gap; times in ns, exact decimals."""
+    trades = piece.trades
+    prices, sizes = trades.price.to_strings(), trades.size.to_strings()
+    ids = trades.trade_id.to_strings() if trades.trade_id is not None else None
+    notes = {int(row): at for at, row in enumerate(trades.notes.row)}
+    lines = []
+    for row in range(len(trades)):
+        line: dict[str, Any] = {
+            "type": "trade",
+            "feed": str(feed),
+            "seq": int(piece.seq[row]),
+            "ts_event": int(trades.ts_event[row]),
+        }
+        if trades.ts_recv is not None and trades.ts_recv[row] != NO_TIME:
+            line["ts_recv"] = int(trades.ts_recv[row])
+        if ids is not None and ids[row] is not None:
+            line["trade_id"] = ids[row]
+        line |= {
+            "side": _SIDES[int(trades.side[row])],
+            "price": prices[row],
+            "size": sizes[row],
+        }
+        if row in notes:
+            line = _noted(line, trades, notes[row])
+        lines.append(line)
+    return lines
+
+
+def _noted(line: dict[str, Any], trades: Trades, at: int) -> dict[str, Any]:
+    notes = trades.notes
+    kind = Kind(int(notes.kind[at]))
+    if kind is Kind.GAP:
+        return {
+            "type": "gap",
+            "feed": line["feed"],
+            "seq": line["seq"],
+            "missing_from": int(notes.ref_seq[at]),
+            "missing_to": int(notes.ref_end[at]),
+            "ts_before": int(notes.ref_ts[at]),
+            "ts_after": line["ts_event"],
+        }
+    return {
+        **line,
+        "type": "correction",
+        "action": kind.name.lower(),
+        "ref_seq": int(notes.ref_seq[at]),
+    }
+
+
+def _text(line: dict[str, Any]) -> str:
+    if line["type"] == "gap":
+        before, after = format_time_ns(line["ts_before"]), format_time_ns(line["ts_after"])
+        lost = f"messages {line['missing_from']} to {line['missing_to']}"
+        return f"-- gap: {lost} are missing, {before} to {after}"
+    label = "" if line["type"] == "trade" else f"  ({line['action']} of {line['ref_seq']})"
+    time = format_time_ns(line["ts_event"])
+    return f"{time:<30} {line['side']:<7} {line['price']:>16} {line['size']:>18}{label}"

@@ -1,0 +1,1 @@
+"""Arithmetic on records; nothing here reads a file or a socket."""
