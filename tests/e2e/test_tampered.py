@@ -1,0 +1,138 @@
+"""Blocks that nobody signed, by a bad disk or a liar: never wrong data; another peer's, if any."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from support.commands import Machine, serve_all
+from support.feeds import market
+from support.markets import publish
+from support.rows import exported_rows
+from support.stores import open_store
+from support.tamper import forge
+
+from tradercast.feed.identity import Identity
+from tradercast.feeds import FeedId
+
+FEED = FeedId("bitfinex", "btcusd")
+TRADES = market(60_000, per_hour=9_000, jitter_s=0)  # six chunks by the hour, and a tail
+CHUNK = 2
+_PROBE = 48  # so many bytes of a block are found at one place only
+
+
+async def chunk_of(machine: Machine) -> bytes:
+    """The bytes of a chunk that a publisher holds."""
+    _, archive_key = Identity.load(machine.data_dir / "identity").segment_keys(FEED, "main")
+    async with open_store(machine.data_dir) as store:
+        block = await (await store.core(key=archive_key)).get(2 * CHUNK)
+        assert block is not None
+        return block
+
+
+def flip_a_byte(machine: Machine) -> None:
+    """Change one byte of a stored chunk, as a failing disk would."""
+    block = asyncio.run(chunk_of(machine))
+    for _ in range(2):  # what was in the write-ahead log is in a table after the next opening
+        machine.rest()
+        machine.run("info")
+    machine.rest()
+    needle = block[len(block) // 2 :][:_PROBE]
+    for path in sorted((machine.data_dir / "store").rglob("*")):
+        if path.suffix == ".log" or not path.is_file():
+            continue
+        data = bytearray(path.read_bytes())
+        at = data.find(needle)
+        if at >= 0:
+            data[at + _PROBE // 2] ^= 1
+            path.write_bytes(data)
+            return
+    raise AssertionError("the chunk is in no table of the store")
+
+
+def test_a_flipped_byte_is_refused_and_the_block_comes_from_elsewhere(
+    machines, tmp_path: Path
+) -> None:
+    publisher, second, alone, lucky = map(machines, ("publisher", "second", "alone", "lucky"))
+    publish(publisher, tmp_path / "market.csv", TRADES, symbol="btcusd")
+    serving = publisher.serve()
+    second.sync(serving.link)
+    expected = exported_rows(second, str(FEED))
+    publisher.kill()
+    flip_a_byte(publisher)
+    [bad] = serve_all([publisher])
+
+    # nobody else has it: the rest comes, what is missing is named, nothing wrong is kept
+    synced = alone.sync(bad.link, code=3, timeout_s=90)
+    assert not synced["complete"]
+    assert len(synced["missing"]) == 1
+    assert 0 < synced["records"] < len(TRADES)
+    assert alone.fails(3, "export", str(FEED), "--out", alone.root / "x.csv")["code"] == (
+        "MISSING_DATA"
+    )
+    assert alone.verify()
+
+    # another peer has it: everything comes
+    good = second.serve(bootstrap=bad.dht)
+    synced = lucky.sync(bad.link, f"--peer={good.peer}", timeout_s=90)
+    assert synced["complete"]
+    assert exported_rows(lucky, str(FEED)) == expected
+    assert len(expected) == len(TRADES)
+    assert lucky.verify()
+
+
+def test_a_forged_block_is_refused_and_said_and_had_from_another_peer(
+    machines, tmp_path: Path
+) -> None:
+    publisher, liar, reader = map(machines, ("publisher", "liar", "reader"))
+    publish(publisher, tmp_path / "market.csv", TRADES, symbol="btcusd")
+    serving = publisher.serve()
+    liar.sync(serving.link)
+    expected = exported_rows(liar, str(FEED))
+    publisher.kill()
+    forge(liar)
+    lying = liar.serve()
+
+    # only the liar is there
+    command = reader.start("sync", lying.link)
+    [refused] = command.result(3)
+    assert refused["refused_blocks"] >= 1
+    assert refused["missing"]
+    assert "does not match the publisher's signature" in command.stderr
+    reader.verify()
+
+    # somebody honest is there too
+    honest = publisher.serve(bootstrap=lying.dht)
+    synced = reader.sync(honest.link)
+    assert synced["complete"]
+    assert exported_rows(reader, str(FEED)) == expected
+    reader.verify()
+
+
+def test_verify_drops_a_forged_block_and_a_sync_fetches_it_anew(machines, tmp_path: Path) -> None:
+    publisher, reader = map(machines, ("publisher", "reader"))
+    publish(publisher, tmp_path / "market.csv", TRADES, symbol="btcusd")
+    serving = publisher.serve()
+    reader.sync(serving.link)
+    forge(reader)
+
+    error = reader.fails(5, "verify")
+    reader.fails(3, "export", str(FEED), "--out", reader.root / "x.csv")
+    synced = reader.sync(serving.link)
+
+    assert error["code"] == "VERIFICATION_FAILED"
+    assert "main/archive" in error["message"]
+    assert "dropped" in error["hint"]
+    assert synced["complete"]
+    assert 0 < synced["fetched_bytes"] < 100_000
+    reader.verify()
+
+
+def test_verify_says_that_the_disk_has_damaged_a_block(machines, tmp_path: Path) -> None:
+    publisher = machines("publisher")
+    publish(publisher, tmp_path / "market.csv", TRADES, symbol="btcusd")
+    flip_a_byte(publisher)
+
+    error = publisher.fails(5, "verify")
+
+    assert "damaged on the disk" in error["message"]

@@ -1,0 +1,97 @@
+"""A feeder without Kafka: messages in memory, the real writer, the real sidecar."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from support.feeds import FEED, market, open_writer
+
+from tradercast.feed.writer import FeedWriter
+from tradercast.feeds import FeedId
+from tradercast.log import LogStore
+from tradercast.pipeline.feeder import Feeder
+from tradercast.pipeline.feeder_input import Envelope, Place
+from tradercast.pipeline.feeder_positions import Positions
+from tradercast.pipeline.messages import Message, encode_message
+from tradercast.records import Trades
+
+PLACE: Place = ("tradercast.bitfinex.trades", 0)
+
+
+class ListSource:
+    """A partition in memory, read from the offset asked for, in batches of these sizes."""
+
+    def __init__(self, values: Sequence[bytes], sizes: Sequence[int], start: int = 0) -> None:
+        self.values = values
+        self.sizes = sizes
+        self.start = start
+        self.committed: dict[Place, int] = {}
+
+    async def batches(self) -> AsyncIterator[Sequence[Envelope]]:
+        at, turn = self.start, 0
+        while at < len(self.values):
+            end = at + self.sizes[turn % len(self.sizes)]
+            # offsets have holes: markers of transactions
+            yield [Envelope(PLACE, 3 * n, value) for n, value in enumerate(self.values)][at:end]
+            at, turn = end, turn + 1
+            yield []
+
+    async def commit(self, offsets: Mapping[Place, int]) -> None:
+        self.committed = dict(offsets)
+
+
+def numbered(
+    runs: Sequence[Trades], *, feed: FeedId = FEED, first: int = 0, anywhere: bool = False
+) -> list[Message]:
+    """Messages of these records, numbered one after the other."""
+    return [
+        Message(feed, first + n, replace(run), repeats_anywhere=anywhere)
+        for n, run in enumerate(runs)
+    ]
+
+
+def writers(
+    store: LogStore, data_dir: Path
+) -> Callable[[FeedId], AbstractAsyncContextManager[FeedWriter]]:
+    """What a feeder opens its writers with."""
+
+    @asynccontextmanager
+    async def opened(feed: FeedId) -> AsyncIterator[FeedWriter]:
+        async with open_writer(store, data_dir, feed=feed, catch_up_s=5.0) as writer:
+            yield writer
+
+    return opened
+
+
+async def feed(
+    store: LogStore,
+    data_dir: Path,
+    messages: Sequence[Message | bytes],
+    *,
+    sizes: Sequence[int] = (1_000,),
+    accept_gaps: Collection[FeedId] = (),
+    catch_up_s: float = 0.2,
+    from_positions: bool = True,
+) -> Feeder:
+    """Run a feeder over a partition of these messages to its end."""
+    path = data_dir / "feeder.json"
+    positions = Positions.load(path) if from_positions else Positions()
+    values = [m if isinstance(m, bytes) else encode_message(m) for m in messages]
+    start = (positions.offsets.get(PLACE, 0) + 2) // 3
+    source = ListSource(values, sizes, start)
+    feeder = Feeder(
+        source,
+        writers(store, data_dir),
+        positions,
+        path,
+        accept_gaps=accept_gaps,
+        catch_up_s=catch_up_s,
+    )
+    await feeder.run()
+    return feeder
+
+
+__all__ = ["FEED", "PLACE", "ListSource", "feed", "market", "numbered", "writers"]
