@@ -1,0 +1,1 @@
+"""Figures: ``python -m bench [NAMES…] [--json]``; what was tried to better them is in NOTES.md."""
