@@ -21,7 +21,7 @@ _LOOKUP_PAUSES_S = (0.0, 0.3, 0.7, 1.5, 3.0, 5.0, 10.0)  # then every 30 s
 _STEADY_PAUSE_S = 30.0
 _DIAL_TIMEOUT_S = 5.0
 _RETRY_AFTER_S = 20.0
-_REDIAL_PAUSES_S = (0.3, 1.0, 3.0)  # after a connection that stood has ended
+_REDIAL_PAUSES_S = (0.3, 1.0, 3.0, 5.0, 8.0, 13.0)  # after a connection that stood has ended
 _IMPATIENT_S = 1.0  # who has waited in vain before waits no longer than this again
 
 
@@ -184,7 +184,10 @@ class PeerPool:
         task.add_done_callback(self._dials.discard)
 
     async def _dial_again(self, address: Address, key: bytes) -> None:
-        """A line that broke may be whole again at once; who is gone is not asked for long."""
+        """A broken line may be whole again at once, a machine that restarts in half a minute.
+
+        Who stays away longer is found by the look-ups, when it announces itself again.
+        """
         for pause in _REDIAL_PAUSES_S:
             await asyncio.sleep(pause)
             if key in self._peers.values():
