@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 JOBS ?= auto
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup servers test test-python test-node test-long demo lint lint-code lint-format lint-types lint-client format bench wheel clean
+.PHONY: help setup servers test test-python test-node test-long test-faults demo lint lint-code lint-format lint-types lint-client format bench wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ test-node: setup ## run the sidecar's own tests
 
 test-long: setup ## run the long fault and load tests
 	$(BIN)/python -m pytest -m slow --timeout 1800 $(ARGS)
+
+test-faults: setup ## run the operator's chain through every fault, in the short and the long form
+	$(BIN)/python -m pytest -m faults --timeout 1800 $(ARGS)
 
 demo: setup ## publish, find, sync and check a market, in separate processes
 	@$(BIN)/tradercast demo $(ARGS)

@@ -126,6 +126,11 @@ class ListenerProcess:
         assert self._process.wait(30) == 0, self.log()
         return time.monotonic() - began
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def wait(self, timeout_s: float) -> int:
         assert self._process is not None
         return self._process.wait(timeout_s)
