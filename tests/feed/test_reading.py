@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.memory_logs import ListLog, columns, edges, segment
+from support.memory_logs import ListLog, columns, edges, segment, trades_at
 
 from tradercast import corrections
 from tradercast.chunks import decode_index, encode_index
 from tradercast.errors import FormatError, StalledError
 from tradercast.feed.piece import Piece
 from tradercast.feed.reader import ReadReport, SegmentReader
-from tradercast.records import NO_TIME, Decimals, Kind, Notes, Trades
+from tradercast.records import NO_TIME, Kind, Trades
 from tradercast.timerange import TimeRange
-
-
-def trades_at(times: list[int], notes: Sequence[tuple[int, Kind, int, int, int]] = ()) -> Trades:
-    """Records at these times; price and size tell them apart."""
-    count = len(times)
-    return Trades(
-        np.array(times, np.int64),
-        Decimals.from_ints(np.arange(count) + 100, -2),
-        Decimals.from_ints(np.arange(count) * 10 + 1, -1),
-        (np.arange(count) % 3).astype(np.uint8),
-        notes=Notes.of(list(notes)),
-    )
 
 
 async def read(reader: SegmentReader, wanted: TimeRange, report: ReadReport | None = None) -> Piece:

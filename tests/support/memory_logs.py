@@ -9,11 +9,12 @@ import numpy as np
 
 from tradercast.chunks import TailInfo, encode_run, encode_trades
 from tradercast.feed.archive_blocks import ArchiveEnd
+from tradercast.feed.plan import merge_ranges
 from tradercast.feed.reader import SegmentReader
 from tradercast.feeds import FeedId
 from tradercast.log import Core
 from tradercast.log.answers import CoreInfo
-from tradercast.records import Trades
+from tradercast.records import Decimals, Kind, Notes, Trades
 
 FEED = FeedId("bitfinex", "btcusd")
 
@@ -28,6 +29,10 @@ class ListLog:
     async def info(self) -> CoreInfo:
         return CoreInfo(len(self.blocks), 0, len(self.blocks), 0, 0, 0)
 
+    async def held(self, start: int, end: int) -> list[tuple[int, int]]:
+        blocks = range(start, min(end, len(self.blocks)))
+        return merge_ranges((b, b + 1) for b in blocks if self.blocks[b] is not None)
+
     async def read(
         self, ranges: Iterable[tuple[int, int]], wait: bool = True, stall_s: float = 1.0
     ) -> AsyncIterator[list[tuple[int, bytes | None]]]:
@@ -39,6 +44,18 @@ class ListLog:
     async def get(self, index: int, wait: bool = False, stall_s: float = 1.0) -> bytes | None:
         self.asked.append(index)
         return self.blocks[index]
+
+
+def trades_at(times: list[int], notes: Sequence[tuple[int, Kind, int, int, int]] = ()) -> Trades:
+    """Records at these times; price and size tell them apart."""
+    count = len(times)
+    return Trades(
+        np.array(times, np.int64),
+        Decimals.from_ints(np.arange(count) + 100, -2),
+        Decimals.from_ints(np.arange(count) * 10 + 1, -1),
+        (np.arange(count) % 3).astype(np.uint8),
+        notes=Notes.of(list(notes)),
+    )
 
 
 def archive_blocks(trades: Trades, edges: Sequence[int]) -> list[bytes]:

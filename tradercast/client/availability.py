@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tradercast.client.feed import OpenSegment
 from tradercast.errors import IncompleteError
 from tradercast.feed.archive import ArchiveIndex
+from tradercast.feed.here import archive_here
 from tradercast.feed.plan import merge_ranges
 from tradercast.timerange import TimeRange
 
@@ -51,11 +52,13 @@ async def availability(segment: OpenSegment) -> Availability:
     if held == [(0, info.length)]:
         return Availability(full=True, held=(), tail=has_tail)
     try:
-        index = await ArchiveIndex.load(archive, info.length, wait=False)
+        index = await ArchiveIndex.load(archive, await archive_here(archive), wait=False)
         refs = await index.chunks_for(TimeRange())
     except IncompleteError:
         return Availability(full=False, held=(), tail=has_tail)
     blocks = {block for low, high in held for block in range(low, high)}
-    ranges = merge_ranges((ref.first_seq, ref.end_seq) for ref in refs if ref.block in blocks)
+    ranges = merge_ranges(
+        (ref.first_seq, ref.end_seq) for ref in refs if ref.is_known and ref.block in blocks
+    )
     longest = sorted(ranges, key=lambda r: r[0] - r[1])[:MAX_RANGES]
     return Availability(full=False, held=tuple(sorted(longest)), tail=has_tail)

@@ -8,6 +8,7 @@ from tradercast.client.availability import Availability, availability
 from tradercast.client.feed import OpenFeed, OpenSegment
 from tradercast.errors import IncompleteError
 from tradercast.feed.archive import ArchiveIndex
+from tradercast.feed.here import archive_here, tail_here
 from tradercast.feed.tail import locate_tail
 from tradercast.timerange import TimeRange
 
@@ -55,19 +56,19 @@ async def _segment_status(segment: OpenSegment) -> SegmentStatus:
     times: list[int] = []
     records = size = held_records = held_bytes = end_seq = 0
     try:
-        index = await ArchiveIndex.load(archive, archive_length, wait=False)
+        index = await ArchiveIndex.load(archive, await archive_here(archive), wait=False)
         refs = await index.chunks_for(TimeRange())
         held = {b for low, high in await archive.held(0, archive_length) for b in range(low, high)}
         records, size, end_seq = index.total_records, index.total_bytes, index.end_seq
         for ref in refs:
             times += [ref.min_ns, ref.max_ns]
-            if ref.block in held:
+            if ref.is_known and ref.block in held:
                 held_records += ref.count
                 held_bytes += ref.bytes
     except IncompleteError:
         pass  # not even the index is here
     try:
-        part = await locate_tail(tail, tail_length, end_seq, wait=False, stall_s=1.0)
+        part = await locate_tail(tail, await tail_here(tail), end_seq, wait=False, stall_s=1.0)
     except IncompleteError:
         part = None
     if part is not None:

@@ -20,7 +20,7 @@ from tradercast.chunks import (
     full_node_before,
     index_block,
 )
-from tradercast.chunks.index import GROUP
+from tradercast.chunks.index import GROUP, Entry
 from tradercast.errors import FormatError, IncompleteError
 from tradercast.log import Core
 from tradercast.rows import I64
@@ -45,6 +45,9 @@ class ChunkRef:
         Size of the block.
     notes : int
         How many of the records are corrections or gaps.
+    is_known : bool
+        False of one that stands for several chunks, told apart by no index node that is held.
+        None of them is held with its node; the times are bounds.
     """
 
     number: int
@@ -56,6 +59,7 @@ class ChunkRef:
     running_max_ns: int
     bytes: int
     notes: int = 0
+    is_known: bool = True
 
     @property
     def end_seq(self) -> int:
@@ -100,7 +104,8 @@ class ArchiveIndex:
             spans = spans.appended(newest.chunks.summary())
         self._groups: Spans = spans
         self._group_seqs: I64 = np.concatenate(([0], np.cumsum(spans.count)))
-        self._nodes: dict[int, IndexNode] = {}
+        self._chunks: dict[int, Spans] = {}  # of each group; what is not known is one at the end
+        self._known: dict[int, int] = {}  # of each group, how many chunks are known
         self.end_seq = self.total_records = int(self._group_seqs[-1])
         self.total_bytes = int(spans.size.sum())
         self.running_max_ns = int(spans.running_max_ns[-1]) if len(spans) else None
@@ -121,7 +126,8 @@ class ArchiveIndex:
         length : int
             Its verified length in blocks.
         wait : bool
-            Fetch nodes from peers, here and later; otherwise one that is not held is an error.
+            Fetch nodes from peers, here and later.  Otherwise one that is not held is an error
+            here, and later its chunks come as one that is not known (`ChunkRef.is_known`).
         stall_s : float
             How long to wait for peers without any progress.
 
@@ -149,7 +155,7 @@ class ArchiveIndex:
         return [
             self._ref(group, place)
             for group in groups
-            for place in self._nodes[group].chunks.overlapping(start, end).tolist()
+            for place in self._chunks[group].overlapping(start, end).tolist()
         ]
 
     async def chunks_between(self, start_seq: int, end_seq: int) -> list[ChunkRef]:
@@ -169,7 +175,7 @@ class ArchiveIndex:
         return [
             self._ref(group, place)
             for group in groups
-            for place in np.flatnonzero(self._nodes[group].chunks.notes).tolist()
+            for place in np.flatnonzero(self._chunks[group].notes).tolist()
         ]
 
     async def chunk_of_seq(self, seq: int) -> ChunkRef | None:
@@ -178,37 +184,71 @@ class ArchiveIndex:
         return found[0] if found else None
 
     async def _load(self, groups: Iterable[int]) -> None:
-        missing = {group * GROUP + GROUP - 1 for group in groups if group not in self._nodes}
-        if missing:
-            for node in (await _fetch(self._core, missing, self._wait, self._stall_s)).values():
-                self._keep(node)
+        missing = [group for group in groups if group not in self._chunks]
+        if not missing:
+            return
+        wanted = {group * GROUP + GROUP - 1 for group in missing}
+        if not self._wait:
+            wanted = await self._last_held(missing)
+        for node in (await _fetch(self._core, wanted, self._wait, self._stall_s)).values():
+            self._keep(node)
+        for group in missing:
+            if group not in self._chunks:
+                self._chunks[group] = Spans.empty().appended(self._summary(group))
+                self._known[group] = 0
+
+    async def _last_held(self, groups: list[int]) -> set[int]:
+        """The last node of each group that is held."""
+        found = set()
+        for group in groups:
+            first = chunk_block(group * GROUP)
+            for start, end in reversed(await self._core.held(first, first + 2 * GROUP)):
+                node = end // 2 - 1  # nodes are the odd blocks
+                if index_block(node) >= start:
+                    found.add(node)
+                    break
+        return found
 
     def _keep(self, node: IndexNode) -> None:
         """Take a node after a check against the sums that are known already."""
         group = node.node // GROUP
         assert self.newest is not None
         same_feed = (node.feed, node.encoder) == (self.newest.feed, self.newest.encoder)
-        known = tuple(int(column[group]) for column in self._groups.columns())
+        known, found = self._summary(group), node.chunks.summary()
+        is_last = node is self.newest or node.node % GROUP == GROUP - 1
         if (
             not same_feed
             or node.first_seq != self._group_seqs[group]
-            or node.chunks.summary() != known
+            or (found != known if is_last else found[3] >= known[3])
         ):
             raise FormatError(
                 f"index node {node.node} of {self.newest.feed} contradicts the nodes after it"
             )
-        self._nodes[group] = node
+        chunks = node.chunks
+        self._known[group] = len(chunks)
+        if not is_last:
+            count, size, notes = (a - b for a, b in zip(known[3:], found[3:], strict=True))
+            settled_ns = found[2]  # late records may be before it, as of any settled range
+            chunks = chunks.appended((settled_ns, *known[1:3], count, size, notes))
+        self._chunks[group] = chunks
+
+    def _summary(self, group: int) -> Entry:
+        low, high, running, count, size, notes = (int(c[group]) for c in self._groups.columns())
+        return low, high, running, count, size, notes
 
     def _chunk_seqs(self, group: int) -> I64:
-        node = self._nodes[group]
-        return node.first_seq + np.concatenate(([0], np.cumsum(node.chunks.count)))
+        start: I64 = self._group_seqs[group]
+        return start + np.concatenate(([0], np.cumsum(self._chunks[group].count)))
 
     def _ref(self, group: int, place: int) -> ChunkRef:
-        node = self._nodes[group]
-        low, high, running, count, size, notes = (int(c[place]) for c in node.chunks.columns())
-        number = node.first_chunk + place
-        first = int(node.first_seqs()[place])
-        return ChunkRef(number, chunk_block(number), first, count, low, high, running, size, notes)
+        entry = (int(column[place]) for column in self._chunks[group].columns())
+        low, high, running, count, size, notes = entry
+        number = group * GROUP + place
+        first = int(self._chunk_seqs(group)[place])
+        block, is_known = chunk_block(number), place < self._known[group]
+        if not is_known:  # a block that is not held either
+            block = index_block(group * GROUP + GROUP - 1)
+        return ChunkRef(number, block, first, count, low, high, running, size, notes, is_known)
 
 
 def _overlapping(seqs: I64, start: int, end: int) -> list[int]:

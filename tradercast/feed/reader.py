@@ -13,6 +13,7 @@ from tradercast.chunks import ChunkHeader, decode_header, decode_trades
 from tradercast.errors import FormatError, IncompleteError, StalledError
 from tradercast.feed.archive import ArchiveIndex, ChunkRef
 from tradercast.feed.fixes import Fixes, moves_in, noted_records, settle
+from tradercast.feed.here import archive_here, tail_here
 from tradercast.feed.piece import Piece as Piece
 from tradercast.feed.plan import Plan, merge_ranges
 from tradercast.feed.tail import locate_tail
@@ -86,15 +87,12 @@ class SegmentReader:
         self.stall_s = stall_s
 
     async def lengths(self, timeout_s: float = 5.0) -> tuple[int, int]:
-        """Newest verified lengths of archive and tail, asked of peers when remote."""
+        """Newest verified lengths of archive and tail; unless remote, as far as they are held."""
         if not self.remote:
-            infos = await asyncio.gather(self.archive.info(), self.tail.info())
-        else:
-            # the tail first would be enough for safety; both at once saves a round trip, and a
-            # seal in between is met by planning again
-            infos = await asyncio.gather(
-                self.archive.update(timeout_s), self.tail.update(timeout_s)
-            )
+            return await archive_here(self.archive), await tail_here(self.tail)
+        # the tail first would be enough for safety; both at once saves a round trip, and a seal
+        # in between is met by planning again
+        infos = await asyncio.gather(self.archive.update(timeout_s), self.tail.update(timeout_s))
         return infos[0].length, infos[1].length
 
     async def plan(self, time_range: TimeRange) -> Plan:
@@ -214,7 +212,7 @@ class SegmentReader:
             ref = wanted.get(block)
             if ref is None:
                 continue
-            if data is None:
+            if data is None or not ref.is_known:
                 report.note_missing(ref.first_seq, ref.end_seq, ref.min_ns, ref.max_ns)
             else:
                 yield ref, data
@@ -232,7 +230,7 @@ class SegmentReader:
         seq: int | None = None  # the first block may hold records before those that are planned
 
         def note_missing(end_seq: int) -> None:
-            start = tail.first_seq if seq is None else seq
+            start = max(tail.first_seq, seq or 0)
             if start < end_seq:
                 report.note_missing(start, end_seq, tail.min_ns, tail.max_ns)
 

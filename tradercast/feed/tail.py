@@ -53,6 +53,19 @@ async def locate_tail(
     The newest block names the block where the unsealed run began, so one small block is
     enough as long as the archive is up to date; otherwise it goes back run by run.
 
+    Parameters
+    ----------
+    core : Core
+        The tail.
+    length : int
+        Its length; block ``length - 1`` has to be had.
+    archive_end_seq : int
+        Records before it are in the archive.
+    wait : bool
+        Fetch blocks from peers; otherwise only those that are held are looked at.
+    stall_s : float
+        How long to wait for peers without any progress.
+
     Raises
     ------
     IncompleteError
@@ -73,6 +86,9 @@ async def locate_tail(
             info.open_min_ns,
             info.open_max_ns,
         )
+    if not wait:
+        block = await _first_held(core, length, archive_end_seq)
+        return TailPart(block, length, archive_end_seq, newest.end_seq, MIN_TIME_NS, MAX_TIME_NS)
     block = info.open_block
     for _ in range(_MAX_STEPS_BACK):
         header = await _header(core, block, wait, stall_s)
@@ -87,6 +103,18 @@ async def locate_tail(
         f"records {archive_end_seq} to {newest.end_seq} are sealed, but their chunks are not here",
         hint="run the sync again; the archive follows its tail within seconds",
     )
+
+
+async def _first_held(core: Core, length: int, after_seq: int) -> int:
+    """The first held block of those behind record `after_seq`; there is one."""
+    ranges = await core.held(0, length)
+    blocks = [block for start, end in ranges for block in range(start, end)]
+    low, high = 0, len(blocks) - 1
+    while low < high:
+        middle = (low + high) // 2
+        header = await _header(core, blocks[middle], wait=False, stall_s=0)
+        low, high = (low, middle) if header.end_seq > after_seq else (middle + 1, high)
+    return blocks[low]
 
 
 async def _header(core: Core, block: int, wait: bool, stall_s: float) -> ChunkHeader:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 
 from tradercast.errors import UsageError
 
@@ -33,6 +34,12 @@ def parts(ranges: list[BlockRange]) -> Iterator[list[BlockRange]]:
     """The ranges in lists short enough for one request each."""
     for at in range(0, len(ranges), MAX_RANGES):
         yield ranges[at : at + MAX_RANGES]
+
+
+def includes(ranges: Sequence[BlockRange], index: int) -> bool:
+    """Whether one of these sorted ranges holds `index`."""
+    at = bisect_right(ranges, (index, 1 << 63)) - 1
+    return at >= 0 and index < ranges[at][1]
 
 
 class Cursor:
