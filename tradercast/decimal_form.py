@@ -14,6 +14,7 @@ MAX_DIGITS = 128  # of the plain text, on both sides of the point together
 MAX_EXPONENT = 100
 _LIMIT = 2**63 - 1  # symmetric, so that a sign never decides whether a value fits
 _LOWEST = -(2**63)
+_SAMPLE = 64
 _POWERS = np.array([10**k for k in range(19)], np.int64)
 _ROOM = _LIMIT // _POWERS  # the largest magnitude that can take k more zeros
 
@@ -53,6 +54,13 @@ def common(mantissa: I64, exponents: I64, others: Mapping[int, Decimal]) -> Form
     return scaled, exponent, {row: outside[row] for row in sorted(outside)}
 
 
+def common_at(mantissa: I64, exponent: int, others: Mapping[int, Decimal]) -> Form:
+    """`common` of rows that all have one exponent."""
+    if not others and _has_last_digit(mantissa) and int(mantissa.min()) != _LOWEST:
+        return mantissa, exponent, {}
+    return common(mantissa, np.full(len(mantissa), exponent, np.int64), others)
+
+
 def _common_quick(mantissa: I64, exponents: I64) -> Form | None:
     """The form if no value needs to stay outside at the smallest exponent as given."""
     if not len(mantissa):
@@ -63,7 +71,7 @@ def _common_quick(mantissa: I64, exponents: I64) -> Form | None:
         return None
     if not scaled.any():
         return scaled, 0, {}
-    while not (scaled % 10).any():
+    while not _has_last_digit(scaled):
         scaled = scaled // 10
         exponent += 1
     return scaled, exponent, {}
@@ -114,6 +122,13 @@ def rescale(mantissa: I64, exponents: I64, exponent: int) -> tuple[I64, NDArray[
     return np.where(fits & ~zero, scaled, 0), fits | zero
 
 
+def rescale_at(mantissa: I64, old: int, new: int) -> tuple[I64, NDArray[np.bool_]]:
+    """`rescale` of rows that all have one exponent."""
+    if 0 < old - new <= 18 and _has_room(mantissa, old - new):
+        return mantissa * _POWERS[old - new], np.ones(len(mantissa), np.bool_)
+    return rescale(mantissa, np.full(len(mantissa), old, np.int64), new)
+
+
 def rescale_in_place(mantissa: I64, old: int, new: int) -> dict[int, Decimal]:
     """Turn counts of ``10**old`` into counts of ``10**new``; what does not fit becomes 0.
 
@@ -125,7 +140,7 @@ def rescale_in_place(mantissa: I64, old: int, new: int) -> dict[int, Decimal]:
     if 0 <= old - new <= 18 and _has_room(mantissa, old - new):
         np.multiply(mantissa, _POWERS[old - new], out=mantissa)
         return {}
-    scaled, fits = rescale(mantissa, np.full(len(mantissa), old, np.int64), new)
+    scaled, fits = rescale_at(mantissa, old, new)
     outside = {row: _decimal(int(mantissa[row]), old) for row in np.flatnonzero(~fits).tolist()}
     mantissa[:] = scaled
     return outside
@@ -133,9 +148,9 @@ def rescale_in_place(mantissa: I64, old: int, new: int) -> dict[int, Decimal]:
 
 def count_outside(mantissa: I64, old: int, new: int) -> int:
     """How many values `rescale_in_place` would not hold."""
-    if old == new or (0 <= old - new <= 18 and _has_room(mantissa, old - new)):
+    if old == new:
         return 0
-    _, fits = rescale(mantissa, np.full(len(mantissa), old, np.int64), new)
+    _, fits = rescale_at(mantissa, old, new)
     return int(len(fits) - np.count_nonzero(fits))
 
 
@@ -188,6 +203,11 @@ def _plain_digits(value: Decimal) -> int:
 
 def _decimal(number: int, exponent: int) -> Decimal:
     return Decimal((int(number < 0), tuple(map(int, str(abs(number)))), exponent))
+
+
+def _has_last_digit(mantissa: I64) -> bool:
+    """Whether not every value ends with a zero; mostly the first rows tell."""
+    return bool((mantissa[:_SAMPLE] % 10).any() or (mantissa[_SAMPLE:] % 10).any())
 
 
 def _has_room(mantissa: I64, zeros: int) -> bool:

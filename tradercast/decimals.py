@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tradercast import decimal_form as form
 from tradercast import decimal_text as text
+from tradercast.decimal_floats import shortest
 from tradercast.decimal_text import TextColumn
 from tradercast.errors import InputError
 from tradercast.rows import I64, Rows, as_i64, pick, shifted
@@ -96,21 +97,8 @@ class Decimals:
         bad = np.flatnonzero(~np.isfinite(floats))
         if len(bad):
             raise InputError(f"row {bad[0]}: {floats[bad[0]]} is not a finite number")
-        mantissa = np.zeros(len(floats), np.int64)
-        exponents = np.zeros(len(floats), np.int64)
-        left = np.arange(len(floats))
-        for places in range(16):
-            # at most 15 digits identify one float64, so what reads back is the shortest text
-            part = floats[left]
-            with np.errstate(over="ignore"):
-                scaled = np.rint(part * 10.0**places)
-            hit = (np.abs(scaled) < 1e15) & (scaled / 10.0**places == part)
-            mantissa[left[hit]] = scaled[hit].astype(np.int64)
-            exponents[left[hit]] = -places
-            left = left[~hit]
-            if not len(left):
-                break
-        odd = {int(row): _read(repr(float(floats[row])), int(row)) for row in left}
+        mantissa, exponents, left = shortest(floats)
+        odd = {row: _read(repr(float(floats[row])), row) for row in left.tolist()}
         return cls(*form.common(mantissa, exponents, odd))
 
     @classmethod
@@ -146,8 +134,7 @@ class Decimals:
         exponents of the values without their trailing zeros, the one that leaves the fewest
         escapes, and of several the smallest.
         """
-        exponents = np.full(len(self), self.exponent, np.int64)
-        return Decimals(*form.common(self.mantissa, exponents, self.escapes))
+        return Decimals(*form.common_at(self.mantissa, self.exponent, self.escapes))
 
     def equals(self, other: Decimals) -> bool:
         """Whether both hold the same numbers."""
@@ -168,8 +155,7 @@ class Decimals:
         InputError
             If a row is no whole number of these or does not fit int64; names the row.
         """
-        exponents = np.full(len(self), self.exponent, np.int64)
-        scaled, fits = form.rescale(self.mantissa, exponents, exponent)
+        scaled, fits = form.rescale_at(self.mantissa, self.exponent, exponent)
         if self.escapes:
             scaled = scaled.copy()
         for row, value in self.escapes.items():

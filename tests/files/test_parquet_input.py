@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tradercast.errors import InputError
 from tradercast.pipeline.files import read_trades, survey
+from tradercast.pipeline.files.parquet_file import BATCH_ROWS
 from tradercast.records import NO_TIME, Trades
 
 pa = pytest.importorskip("pyarrow")
@@ -143,7 +144,8 @@ def test_row_numbers_and_progress_go_on_over_batches(tmp_path):
         survey([path], COLUMNS, progress=lambda *step: heard.append(step))
 
     size = path.stat().st_size
-    assert heard == [(size * 131_072 // 300_000, size)]
+    whole = 250_000 // BATCH_ROWS
+    assert heard == [(size * k * BATCH_ROWS // 300_000, size) for k in range(1, whole + 1)]
 
 
 def test_an_unknown_layout(tmp_path):

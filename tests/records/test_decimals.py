@@ -79,6 +79,29 @@ def test_floats_become_the_shortest_decimals_that_read_back_as_them(values: list
     assert column.to_float().tolist() == [value + 0.0 for value in small]
 
 
+@pytest.mark.parametrize("places", [0, 2, 8])
+def test_a_long_column_of_floats_is_exact_around_its_odd_rows(places: int) -> None:
+    rng = np.random.default_rng(places)
+    values = rng.integers(1, 10**7, 40_000) / 10.0**places
+    values[[5, 16_384, 39_999]] = [0.1 + 0.2, 1e22, -0.0]
+    values[20_000:20_050] = rng.random(50)
+
+    column = Decimals.from_floats(values)
+
+    assert column.to_decimals() == [Decimal(repr(value)) for value in values.tolist()]
+
+
+@pytest.mark.parametrize("places", [0, 3])
+def test_long_columns_have_the_form_that_their_numbers_alone_decide(places: int) -> None:
+    hundreds = np.arange(1, 20_001) * 100
+    later = hundreds.copy()
+    later[-1] += 10  # far behind the rows that are looked at first
+
+    assert Decimals.from_ints(hundreds, -places).normalised().exponent == 2 - places
+    assert Decimals.from_ints(later, -places).normalised().exponent == 1 - places
+    assert Decimals.from_floats(later / 10.0**places).exponent == 1 - places
+
+
 @given(st.lists(TEXT, min_size=1, max_size=30), st.data())
 def test_picking_rows_keeps_their_numbers(texts: list[str], data: st.DataObject) -> None:
     column = Decimals.from_strings(texts)

@@ -6,10 +6,13 @@ import hashlib
 import struct
 from collections.abc import Iterable
 
+import numpy as np
+
 from tradercast import decimal_form
 from tradercast.chunks.header import CHAIN_BYTES
 from tradercast.errors import UsageError
 from tradercast.records import NO_TIME, Decimals, Trades
+from tradercast.rows import I64, U8
 
 _PERSON = b"tradercast.chain"
 
@@ -39,36 +42,36 @@ def extend_chain(chain: bytes, trades: Trades) -> bytes:
     return hasher.digest()
 
 
-def _canonical(trades: Trades) -> Iterable[bytes]:
+def _canonical(trades: Trades) -> Iterable[bytes | memoryview]:
     """The records' bytes in the order that FORMAT.md states; all numbers little-endian."""
     yield _numbers(len(trades))
-    yield trades.ts_event.astype("<i8").tobytes()
+    yield _plain(trades.ts_event)
     yield from _decimals(trades.price)
     yield from _decimals(trades.size)
-    yield trades.side.tobytes()
+    yield _plain(trades.side)
     recv = trades.ts_recv
     has_recv = recv is not None and bool((recv != NO_TIME).any())
     yield bytes([has_recv])
     if recv is not None and has_recv:
-        yield recv.astype("<i8").tobytes()
+        yield _plain(recv)
     ids = trades.trade_id
     has_ids = ids is not None and ids.any()
     yield bytes([has_ids])
     if ids is not None and has_ids:
-        yield ids.values.astype("<i8").tobytes()
+        yield _plain(ids.values)
         yield from _texts({row: text.encode("utf-8") for row, text in ids.escapes.items()})
     notes = trades.notes
     yield _numbers(len(notes))
-    yield notes.row.astype("<i8").tobytes()
-    yield notes.kind.tobytes()
+    yield _plain(notes.row)
+    yield _plain(notes.kind)
     for column in (notes.ref_seq, notes.ref_end, notes.ref_ts):
-        yield column.astype("<i8").tobytes()
+        yield _plain(column)
 
 
-def _decimals(values: Decimals) -> Iterable[bytes]:
+def _decimals(values: Decimals) -> Iterable[bytes | memoryview]:
     form = values.normalised()
     yield _numbers(form.exponent)
-    yield form.mantissa.astype("<i8").tobytes()
+    yield _plain(form.mantissa)
     yield from _texts(
         {row: decimal_form.plain_text(value).encode() for row, value in form.escapes.items()}
     )
@@ -78,6 +81,12 @@ def _texts(texts: dict[int, bytes]) -> Iterable[bytes]:
     yield _numbers(len(texts))
     for row in sorted(texts):
         yield _numbers(row, len(texts[row])) + texts[row]
+
+
+def _plain(column: I64 | U8) -> memoryview:
+    """A column's bytes, without a copy where they lie so in memory."""
+    order = "<i8" if column.dtype == np.int64 else "u1"
+    return np.ascontiguousarray(column, order).data
 
 
 def _numbers(*values: int) -> bytes:

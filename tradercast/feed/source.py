@@ -18,7 +18,7 @@ class Source:
     Parameters
     ----------
     batches : iterable or async iterable of Trades
-        A plain one is advanced in a thread.
+        A plain one is advanced in a thread, one batch ahead.
     on_read : callable
         Called with the number of records of each batch.
     """
@@ -61,8 +61,14 @@ async def _advanced(batches: Batches) -> AsyncGenerator[Trades, None]:
             yield batch
         return
     iterator = iter(batches)
-    while (found := await asyncio.to_thread(_next, iterator)) is not None:
-        yield found
+    ahead = asyncio.create_task(asyncio.to_thread(_next, iterator))
+    try:
+        while (found := await asyncio.shield(ahead)) is not None:
+            ahead = asyncio.create_task(asyncio.to_thread(_next, iterator))
+            yield found
+    finally:
+        await asyncio.wait([ahead])  # whoever made the iterator may close it now
+        ahead.exception()
 
 
 def _next(iterator: Iterator[Trades]) -> Trades | None:
