@@ -89,6 +89,7 @@ function coreMethods({ store, disk, wal, onwritefailure }) {
     }),
 
     'core.clear': onCore({ start: 'uint', end: 'uint' }, async (core, { start, end }) => {
+      await wal.sync() // blocks go when what replaces them is on the disk
       await core.clear(start, end)
       return {}
     }),

@@ -49,6 +49,8 @@ Line = dict[str, Any]
 class Command:
     """One running ``tradercast … --json``; made by `Machine.start`."""
 
+    stdin = subprocess.DEVNULL
+
     def __init__(self, arguments: list[str], environ: Mapping[str, str], errors: Path) -> None:
         self.arguments = arguments
         self.lines: list[Line] = []  # all that were read so far
@@ -56,8 +58,8 @@ class Command:
         self._ahead: queue.Queue[Line | None] = queue.Queue()
         with errors.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tradercast", *arguments, "--json"],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, *self.argv()],
+                stdin=self.stdin,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 env=dict(environ),
@@ -66,6 +68,10 @@ class Command:
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def argv(self) -> list[str]:
+        """What Python is given."""
+        return ["-m", "tradercast", *self.arguments, "--json"]
 
     @property
     def pid(self) -> int:
@@ -124,8 +130,9 @@ class Command:
         """End it in any way, and let go of its pipe."""
         self.kill()
         self._reader.join(10)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
     def _next(self, timeout_s: float) -> Line | None:
         try:
@@ -152,6 +159,21 @@ class Command:
         shown = "\n".join(json.dumps(line)[:2000] for line in self.lines[-20:])
         command = " ".join(self.arguments)
         return f"`tradercast {command}` {what}\n{shown}\n--- stderr\n{self.stderr[-4000:]}"
+
+
+class Script(Command):
+    """A running program of the tests that is told what to do; made by `Machine.start_script`."""
+
+    stdin = subprocess.PIPE
+
+    def argv(self) -> list[str]:
+        return self.arguments
+
+    def tell(self, order: Line) -> None:
+        """Write a line of JSON to its standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.process.stdin.flush()
 
 
 class Serving(Command):
@@ -191,6 +213,13 @@ class Machine:
     def start(self, *arguments: object, environ: Mapping[str, str] | None = None) -> Command:
         """Start a command and go on."""
         return self._start(Command, arguments, environ or {})
+
+    def start_script(self, script: Path, *arguments: object) -> Script:
+        """Start a program of the tests, which gets the data directory as its first argument."""
+        paths = f"{ROOT / 'tests'}{os.pathsep}{self.environ['PYTHONPATH']}"
+        given = (script, self.data_dir, *arguments)
+        script_started: Script = self._start(Script, given, {"PYTHONPATH": paths})
+        return script_started
 
     def run(self, *arguments: object, code: int = 0, timeout_s: float = TIMEOUT_S) -> list[Line]:
         """Run a command to its end, which must be this exit code; returns its lines."""

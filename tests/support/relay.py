@@ -6,7 +6,8 @@ It stands before a node's address and forwards TCP both ways::
         reader.start("sync", link, "--peer", line.address)
         line.received                       # bytes that went to whoever dialled, so far
         line.cut()                          # nothing is forwarded any more, nothing is closed
-        line.mend()
+        line.unplug()                       # all connections end, and none is taken
+        line.mend()                         # as before
 
 It runs in a thread of its own, so that tests stay plain functions.
 """
@@ -42,6 +43,7 @@ class Relay:
         self.sent = 0
         self.address = ""
         self._open = asyncio.Event()
+        self._unplugged = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None] | None] = set()
@@ -50,13 +52,29 @@ class Relay:
         """Forward nothing more, in either direction, on old connections and on new ones."""
         self._call(self._open.clear)
 
+    def unplug(self) -> None:
+        """End all connections, and every new one at once."""
+        self._call(self._pull)
+
     def mend(self) -> None:
-        """Forward again."""
-        self._call(self._open.set)
+        """Take connections and forward again."""
+        self._call(self._plug)
 
     def drop(self) -> None:
         """End all connections; new ones are taken."""
-        self._call(lambda: [writer.transport.abort() for writer in self._writers])
+        self._call(self._abort)
+
+    def _abort(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def _pull(self) -> None:
+        self._unplugged = True
+        self._abort()
+
+    def _plug(self) -> None:
+        self._unplugged = False
+        self._open.set()
 
     def _call(self, action: object) -> None:
         assert self._loop is not None
@@ -73,8 +91,7 @@ class Relay:
         await stop.wait()
         server.close()
         self._open.set()
-        for writer in self._writers:
-            writer.transport.abort()
+        self._abort()
         while self._tasks:
             await asyncio.sleep(0.01)
 
@@ -86,6 +103,9 @@ class Relay:
             self._tasks.discard(asyncio.current_task())
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._unplugged:
+            writer.transport.abort()
+            return
         _small_buffer(writer)
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target, limit=_PIECE)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 
-from tradercast.chunks import decode_trades
+from tradercast.chunks import decode_header, decode_trades
 from tradercast.errors import IncompleteError, StalledError
 from tradercast.feed.archive import ArchiveIndex
 from tradercast.feed.plan import merge_ranges
@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 _POLL_S = 1.0  # only in case an announcement of new blocks was lost
 _RETRY_S = 0.2
 _STALL_S = 3.0  # a tail block that nobody has any more is in the archive
+_FAR = 256  # tail blocks: who is so far behind takes what is sealed from the archive
 
 
 class Follower:
@@ -42,6 +43,11 @@ class Follower:
         self._tail_block: int | None = None
         self._news = asyncio.Event()
 
+    @property
+    def in_use(self) -> int:
+        """The first tail block that may be read yet."""
+        return self._tail_block or 0
+
     def wake(self) -> None:
         """There may be something new: look at once."""
         self._news.set()
@@ -56,7 +62,8 @@ class Follower:
             self._news.clear()
             moved = False
             try:
-                if self._tail_block is None:
+                if self._tail_block is None or await self._is_overtaken(self._tail_block):
+                    self._tail_block = None
                     async for piece in self._from_archive():
                         moved = True
                         yield piece
@@ -77,6 +84,18 @@ class Follower:
                 await self._news.wait()
         except TimeoutError:
             pass
+
+    async def _is_overtaken(self, block: int) -> bool:
+        """Whether the writer is far ahead, and has sealed the next record."""
+        tail = self._reader.tail
+        length = (await tail.info()).length
+        if length - block < _FAR:
+            return False
+        newest = await tail.get(length - 1, wait=True, stall_s=_STALL_S)
+        header = decode_header(newest) if newest is not None else None
+        return (
+            header is not None and header.tail is not None and header.tail.open_seq > self.next_seq
+        )
 
     async def _from_archive(self) -> AsyncIterator[Piece]:
         archive = self._reader.archive

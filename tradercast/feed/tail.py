@@ -9,6 +9,9 @@ from tradercast.errors import FormatError, IncompleteError
 from tradercast.log import Core
 from tradercast.timerange import MAX_TIME_NS, MIN_TIME_NS
 
+KEEP_TAIL = 1_024
+"""Sealed tail blocks that stay, so that followers seldom need the archive."""
+
 _MAX_STEPS_BACK = 64
 _BYTES_A_RECORD = 4
 

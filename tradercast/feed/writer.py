@@ -23,13 +23,12 @@ from tradercast.feed.sealing import Run
 from tradercast.feed.segment import WORKERS, Segment
 from tradercast.feed.source import Batches
 from tradercast.feed.startup import CATCH_UP_S
+from tradercast.feed.tail import KEEP_TAIL
 from tradercast.feed.tail_blocks import TailBlocks
 from tradercast.feed.witness import Witness
 from tradercast.feeds import FeedId, check_name
 from tradercast.log import LogStore
 from tradercast.records import Trades
-
-KEEP_TAIL = 1_024  # sealed tail blocks that stay, so that followers seldom need the archive
 
 
 @dataclass(frozen=True, slots=True)
