@@ -78,8 +78,7 @@ class Notes:
     @classmethod
     def empty(cls) -> Notes:
         """No notes."""
-        none = np.zeros(0, np.int64)
-        return cls(none, np.zeros(0, np.uint8), none, none, none)
+        return _EMPTY
 
     @classmethod
     def of(cls, entries: Sequence[tuple[int, Kind, int, int, int]]) -> Notes:
@@ -128,3 +127,7 @@ class Notes:
             np.array_equal(getattr(self, name.name), getattr(other, name.name))
             for name in fields(self)
         )
+
+
+_NONE = np.zeros(0, np.int64)
+_EMPTY = Notes(_NONE, np.zeros(0, np.uint8), _NONE, _NONE, _NONE)  # every chunk asks for it

@@ -14,7 +14,7 @@ from tradercast.chunks.index import (
     next_node,
 )
 from tradercast.chunks.index_codec import decode_index, encode_index
-from tradercast.chunks.read import decode_header, decode_trades, decode_trades_into
+from tradercast.chunks.read import decode_header, decode_trades, decode_trades_into, open_trades
 from tradercast.chunks.run import encode_run
 from tradercast.chunks.trades import encode_trades
 
@@ -41,4 +41,5 @@ __all__ = [
     "full_node_before",
     "index_block",
     "next_node",
+    "open_trades",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -138,6 +139,9 @@ def take_list(value: object, what: str, length: int) -> list[Any]:
     return value
 
 
+_parse_feed = lru_cache(FeedId.parse)  # the same name in every block of a log
+
+
 def take_feed(value: object) -> FeedId:
     """The feed that `value` names.
 
@@ -148,7 +152,7 @@ def take_feed(value: object) -> FeedId:
     """
     try:
         if isinstance(value, str) and value.count("/") == 2:
-            return FeedId.parse(value)
+            return _parse_feed(value)
     except BadNameError:
         pass
     raise FormatError(f"{value!r:.80} is not a feed")

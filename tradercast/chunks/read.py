@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
@@ -22,6 +22,46 @@ from tradercast.rows import I64, U8, shifted
 from tradercast.timerange import MAX_TIME_NS, MIN_TIME_NS
 
 
+@dataclass(frozen=True, slots=True)
+class OpenChunk:
+    """A chunk whose header is read, and whose columns are not decoded yet.
+
+    Attributes
+    ----------
+    header : ChunkHeader
+    reader : ColumnReader
+        Decodes each column once.
+    """
+
+    header: ChunkHeader
+    reader: ColumnReader
+
+    def into(self, out: TradeBuffers, at: int) -> None:
+        """Decode it; parameters and errors as of `decode_trades_into`."""
+        if not 0 <= at <= len(out) - self.header.count:
+            raise UsageError(f"{self.header.count} records do not fit at row {at} of {len(out)}")
+        _decode(self.header, self.reader, out, at)
+
+
+def open_trades(block: bytes) -> OpenChunk:
+    """Read a chunk's header, and where its columns are.
+
+    Raises
+    ------
+    FormatError, UnknownVersionError
+        If the bytes are not a chunk that this program can read.
+    """
+    fields, start = unpack_block(block, CHUNK)
+    header = ChunkHeader.from_map(fields)
+    if header.feed.channel != CHANNEL:
+        raise FormatError(f"the block holds records of {header.feed}, not trades")
+    reader = ColumnReader(block, start, fields["cols"], LAYOUT)
+    notes = reader.count("note_row")
+    if notes > header.count:
+        raise FormatError(f"{notes} notes are about {header.count} records")
+    return OpenChunk(replace(header, notes=notes, columns=frozenset(reader.columns)), reader)
+
+
 def decode_header(block: bytes) -> ChunkHeader:
     """What a chunk says about itself; its columns are not touched.
 
@@ -30,7 +70,7 @@ def decode_header(block: bytes) -> ChunkHeader:
     FormatError, UnknownVersionError
         If the bytes are not a chunk that this program can read.
     """
-    return _open(block)[0]
+    return open_trades(block).header
 
 
 def decode_trades(block: bytes) -> tuple[ChunkHeader, Trades]:
@@ -41,7 +81,8 @@ def decode_trades(block: bytes) -> tuple[ChunkHeader, Trades]:
     FormatError, UnknownVersionError
         If the bytes are not a chunk of trades that this program can read.
     """
-    header, reader = _open(block)
+    chunk = open_trades(block)
+    header = chunk.header
     buffers = TradeBuffers.allocate(
         header.count,
         price_exponent=header.price_exponent,
@@ -49,7 +90,7 @@ def decode_trades(block: bytes) -> tuple[ChunkHeader, Trades]:
         with_recv=header.has_recv,
         with_ids=header.has_ids,
     )
-    _decode(header, reader, buffers, 0)
+    chunk.into(buffers, 0)
     return header, buffers.trades()
 
 
@@ -72,23 +113,9 @@ def decode_trades_into(block: bytes, out: TradeBuffers, at: int) -> ChunkHeader:
     UsageError
         If the buffers have no room for the chunk there.
     """
-    header, reader = _open(block)
-    if not 0 <= at <= len(out) - header.count:
-        raise UsageError(f"{header.count} records do not fit at row {at} of {len(out)}")
-    _decode(header, reader, out, at)
-    return header
-
-
-def _open(block: bytes) -> tuple[ChunkHeader, ColumnReader]:
-    fields, start = unpack_block(block, CHUNK)
-    header = ChunkHeader.from_map(fields)
-    if header.feed.channel != CHANNEL:
-        raise FormatError(f"the block holds records of {header.feed}, not trades")
-    reader = ColumnReader(block, start, fields["cols"], LAYOUT)
-    notes = reader.count("note_row")
-    if notes > header.count:
-        raise FormatError(f"{notes} notes are about {header.count} records")
-    return replace(header, notes=notes, columns=frozenset(reader.columns)), reader
+    chunk = open_trades(block)
+    chunk.into(out, at)
+    return chunk.header
 
 
 def _decode(header: ChunkHeader, reader: ColumnReader, out: TradeBuffers, at: int) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from tradercast.chunks import decode_header, decode_trades_into
+from tradercast.chunks import open_trades
 from tradercast.feed.archive import ChunkRef
 from tradercast.feed.columns import Columns, Slot
 from tradercast.feed.fixes import Fixes
@@ -106,10 +106,10 @@ class _Load:
             piece, gaps = decode_piece(data, ref, ref.first_seq, self._fixes, self._plan.time_range)
             slot.put(piece)
             return gaps
-        header = decode_header(data)
-        check_header(header, ref)
-        buffers = self.columns.buffers(slot, header)
-        decode_trades_into(data, buffers, 0)
+        chunk = open_trades(data)
+        check_header(chunk.header, ref)
+        buffers = self.columns.buffers(slot, chunk.header)
+        chunk.into(buffers, 0)
         slot.trades, slot.in_place = buffers.trades(), True
         slot.numbers = [range(ref.first_seq, ref.end_seq)]
         return []
