@@ -99,17 +99,17 @@ async def feeding(
         host = await stack.enter_async_context(hosting(node, options.host))
         listing = Listing(node, identity, host)
         await listing.settle(options.siblings)
-        name = identity.root.hex()[:8]
+        name, own = identity.root.hex()[:8], bytes(node.key.verify_key).hex()[:8]
         positions = Positions.load(path)
         source = await stack.enter_async_context(
             KafkaSource(
                 options.kafka,
                 options.topics,
-                f"tradercast-feeder-{name}-{bytes(node.key.verify_key).hex()[:8]}",
+                f"tradercast-feeder-{name}-{own}",
                 positions,
             )
         )
-        lease = KafkaLease(options.kafka, f"tradercast-catalog-{name}", options.topics[0])
+        lease = KafkaLease(options.kafka, f"tradercast-catalog-{name}", options.topics[0], own)
         await stack.enter_async_context(lease)
         transfers: dict[str, int] = {}
         feeder = Feeder(

@@ -32,12 +32,16 @@ class KafkaLease:
         Who shares the turn.
     topic : str
         Any topic that is there; nothing is read from it.
+    member : str
+        Who this is, the same after a restart: a program that was killed while it had the turn has
+        it again at once, and not only when the group has given up the dead one.
     """
 
-    def __init__(self, config: Mapping[str, object], group: str, topic: str) -> None:
+    def __init__(self, config: Mapping[str, object], group: str, topic: str, member: str) -> None:
         self._config: dict[str, Any] = {"log_level": 3, **config}
         self._group = group
         self._topic = topic
+        self._member = member
         self._held = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -68,6 +72,7 @@ class KafkaLease:
                 **self._config,
                 "logger": log,
                 "group.id": self._group,
+                "group.instance.id": self._member,
                 "session.timeout.ms": SESSION_MS,
                 "heartbeat.interval.ms": SESSION_MS // 5,
                 "enable.auto.commit": False,
