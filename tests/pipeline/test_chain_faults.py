@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.chain import Chain, chain_of, frozen
+from support.chain import Chain, chain_of, chain_servers, frozen
 from support.listening import inserting
-from support.servers import locations
 from support.servers.kafka import KafkaBroker
 from support.servers.replica_set import ReplicaSet
 
@@ -23,33 +22,16 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.faults]
 
 
 @pytest.fixture(scope="module")
-def mongodb() -> Iterator[ReplicaSet]:
-    needed(locations.mongod)
-    with ReplicaSet() as started:
+def servers() -> Iterator[tuple[ReplicaSet, KafkaBroker]]:
+    with chain_servers() as started:
         yield started
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaBroker]:
-    needed(locations.kafka)
-    with KafkaBroker() as started:
-        yield started
-
-
-def needed(find: Callable[[], object]) -> None:
-    """Skip where a server is not installed; its own, since it is killed."""
-    try:
-        find()
-    except locations.MissingServerError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture
 def chain(
-    mongodb: ReplicaSet, kafka: KafkaBroker, tmp_path: Path, request: pytest.FixtureRequest
+    servers: tuple[ReplicaSet, KafkaBroker], tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Chain]:
-    name = f"x{abs(hash(request.node.nodeid)) % 10**12}"
-    with chain_of(mongodb, kafka, tmp_path, name) as made:
+    with chain_of(*servers, tmp_path, request.node.nodeid) as made:
         made.listener.start()
         made.feeder.start()
         yield made

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -22,10 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.commands import Machine, machine
 from support.feeders import Feeding, start_feeder
-from support.ledger import Reading, check_ledger, read_as_a_stranger
+from support.ledger import Reading, check_blocks, check_ledger, read_as_a_stranger
 from support.listening import ListenerProcess, Topic, document
+from support.servers import locations
 from support.servers.kafka import KafkaBroker
 from support.servers.replica_set import ReplicaSet
 
@@ -118,10 +121,30 @@ class Chain:
         check_ledger(acked, messages, first, second)
         return messages
 
+    def check_against(self, before: Reading, acked: set[str]) -> None:
+        """The one check, and that what a stranger read earlier is still the same."""
+        messages = self.topic.wait_for_ids(acked, self.listener.log, 120)
+        first, second = self.read(messages), self.read(messages)
+        check_ledger(acked, messages, first, second)
+        check_blocks(before, first)
+
 
 @contextlib.contextmanager
-def chain_of(mongodb: ReplicaSet, kafka: KafkaBroker, folder: Path, name: str) -> Iterator[Chain]:
+def chain_servers() -> Iterator[tuple[ReplicaSet, KafkaBroker]]:
+    """Servers of a module's own, to be killed; its tests are skipped where one is missing."""
+    try:
+        locations.mongod()
+        locations.kafka()
+    except locations.MissingServerError as error:
+        pytest.skip(str(error))
+    with ReplicaSet() as mongodb, KafkaBroker() as kafka:
+        yield mongodb, kafka
+
+
+@contextlib.contextmanager
+def chain_of(mongodb: ReplicaSet, kafka: KafkaBroker, folder: Path, test: str) -> Iterator[Chain]:
     """A chain of which nothing runs yet but the servers; all of it ends with the block."""
+    name = "x" + hashlib.blake2b(test.encode(), digest_size=6).hexdigest()
     topic = f"tradercast.{name}.trades"
     kafka.topics.create(topic, PARTITIONS)
     listener = ListenerProcess(folder, mongodb.uri, kafka.bootstrap, name)

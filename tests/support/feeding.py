@@ -29,15 +29,20 @@ class ListSource:
         self.sizes = sizes
         self.start = start
         self.committed: dict[Place, int] = {}
+        self.rewound = False
 
     async def batches(self) -> AsyncIterator[Sequence[Envelope]]:
         at, turn = self.start, 0
-        while at < len(self.values):
+        while at < len(self.values) or self.rewound:
+            at, self.rewound = 0 if self.rewound else at, False
             end = at + self.sizes[turn % len(self.sizes)]
             # offsets have holes: markers of transactions
             yield [Envelope(PLACE, 3 * n, value) for n, value in enumerate(self.values)][at:end]
             at, turn = end, turn + 1
             yield []
+
+    async def rewind(self, place: Place) -> None:
+        self.rewound = True
 
     async def commit(self, offsets: Mapping[Place, int]) -> None:
         self.committed = dict(offsets)
@@ -54,13 +59,15 @@ def numbered(
 
 
 def writers(
-    store: LogStore, data_dir: Path
+    store: LogStore, data_dir: Path, catch_up_s: float = 5.0
 ) -> Callable[[FeedId], AbstractAsyncContextManager[FeedWriter]]:
     """What a feeder opens its writers with."""
 
     @asynccontextmanager
     async def opened(feed: FeedId) -> AsyncIterator[FeedWriter]:
-        async with open_writer(store, data_dir, feed=feed, catch_up_s=5.0) as writer:
+        async with open_writer(
+            store, data_dir, feed=feed, catch_up_s=catch_up_s, derive_lost=True
+        ) as writer:
             yield writer
 
     return opened
@@ -75,6 +82,7 @@ async def feed(
     accept_gaps: Collection[FeedId] = (),
     catch_up_s: float = 0.2,
     from_positions: bool = True,
+    writer_s: float = 5.0,
 ) -> Feeder:
     """Run a feeder over a partition of these messages to its end."""
     path = data_dir / "feeder.json"
@@ -84,7 +92,7 @@ async def feed(
     source = ListSource(values, sizes, start)
     feeder = Feeder(
         source,
-        writers(store, data_dir),
+        writers(store, data_dir, writer_s),
         positions,
         path,
         accept_gaps=accept_gaps,

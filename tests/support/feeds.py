@@ -61,7 +61,12 @@ def witness_of(data_dir: Path) -> Witness:
 
 @asynccontextmanager
 async def open_writer(
-    store: LogStore, data_dir: Path, *, feed: FeedId = FEED, catch_up_s: float = 10.0
+    store: LogStore,
+    data_dir: Path,
+    *,
+    feed: FeedId = FEED,
+    catch_up_s: float = 10.0,
+    derive_lost: bool = False,
 ) -> AsyncIterator[FeedWriter]:
     """A writer of a feed of the publisher that all tests share."""
     writer = await FeedWriter.open(
@@ -73,6 +78,7 @@ async def open_writer(
         archive_signer=key_pair(f"{feed} archive"),
         witness=witness_of(data_dir),
         catch_up_s=catch_up_s,
+        derive_lost=derive_lost,
     )
     async with writer:
         yield writer

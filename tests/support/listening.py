@@ -191,8 +191,10 @@ class Topic:
             assert time.monotonic() < until, f"{len(self.values)} of {count} records came"
         return self.values
 
-    def wait_for_ids(self, ids: set[str], log: Any, timeout_s: float = 60) -> list[Message]:
-        """Read until every id is there; the messages so far."""
+    def wait_for_ids(
+        self, ids: set[str], log: Any, timeout_s: float = 60, *, quiet_s: float = 1.0
+    ) -> list[Message]:
+        """Read until every id is there, and nothing came for a while; the messages so far."""
         until = time.monotonic() + timeout_s
         messages: list[Message] = []
         missing = set(ids)
@@ -202,7 +204,7 @@ class Topic:
                 messages.append(decode_message(value))
                 missing.difference_update(ids_of(messages[-1]))
             assert time.monotonic() < until, f"{len(missing)} ids are lost\n{log()[-3000:]}"
-        while self.poll(1.0):
+        while quiet_s and self.poll(quiet_s):
             pass
         return [decode_message(value) for value in self.values]
 

@@ -194,6 +194,7 @@ class Listing:
             tail_signer=identity.tail_signer(feed, MAIN),
             archive_signer=identity.archive_signer(feed, MAIN),
             witness=node.witness,
+            derive_lost=True,
         ) as writer:
             self._keys[feed] = (writer.tail_key, writer.archive_key)
             if feed not in self._listed:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from tradercast.errors import StalledError, WriterConflictError
 from tradercast.feed.checkpoints import LogCheckpoint
+from tradercast.feed.owed import Owed
 from tradercast.feed.witness import Witness
 from tradercast.log import Core
 
@@ -35,13 +36,23 @@ class DerivedLog:
         Number of the next block to derive; all before it are known to be what they should be.
     name : str
         For messages, e.g. ``the archive of bitfinex/btcusd/trades``.
+    owed : Owed, optional
+        What was signed before and is not here: blocks go into the log once they make up for it.
     """
 
-    def __init__(self, core: Core, witness: Witness, length: int, name: str) -> None:
+    def __init__(
+        self, core: Core, witness: Witness, length: int, name: str, owed: Owed | None = None
+    ) -> None:
         self.core = core
         self.length = length
         self._witness = witness
         self._name = name
+        self._owed = owed
+
+    @property
+    def owes(self) -> bool:
+        """Whether blocks are still kept aside, so that nothing of them is durable."""
+        return self._owed is not None
 
     async def put(self, blocks: Sequence[bytes]) -> None:
         """Make `blocks` the next blocks of the log; durable, with a checkpoint, at the return.
@@ -53,6 +64,17 @@ class DerivedLog:
         StalledError
             If a sibling signed one of these numbers and nobody can tell its block.
         """
+        if self._owed is not None:
+            there = max(0, self._owed.length - self.length)
+            await self._compare(blocks[:there])
+            self.length += len(blocks[:there])
+            blocks = blocks[there:]
+            derived = self._owed.add(blocks)
+            if derived is None:
+                self.length += len(blocks)
+                return
+            self.length, self._owed, blocks = self._owed.length, None, derived
+            log.warning("%s has again what it lost", self._name)
         at = stuck = 0
         while at < len(blocks):
             result = await self.core.append(blocks[at:], expect_length=self.length)
@@ -81,6 +103,8 @@ class DerivedLog:
             await asyncio.to_thread(self._witness.own, LogCheckpoint(self.core.key, state))
 
     async def _compare(self, expected: Sequence[bytes]) -> None:
+        if not expected:
+            return
         start = number = self.length
         try:
             async for batch in self.core.read([(start, start + len(expected))], True, SIBLING_S):

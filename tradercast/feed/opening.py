@@ -53,6 +53,7 @@ async def open_segment(
     staged_path: Path,
     pool: ThreadPoolExecutor,
     catch_up_s: float,
+    derive_lost: bool = False,
 ) -> tuple[Segment, ArchiveIndex]:
     """Bring both logs to their ends and find the state to go on from.
 
@@ -64,13 +65,14 @@ async def open_segment(
         Of the archive, which may be further than the tail.
     """
     names = f"the tail of {feed}", f"the archive of {feed}"
-    tail_length, archive_length = await asyncio.gather(
-        settle(tail, witness, names[0], catch_up_s), settle(archive, witness, names[1], catch_up_s)
+    (tail_length, tail_owed), (archive_length, archive_owed) = await asyncio.gather(
+        settle(tail, witness, names[0], catch_up_s, derive_lost=derive_lost),
+        settle(archive, witness, names[1], catch_up_s, derive_lost=derive_lost),
     )
     info = await archive.info()
     await fetch(archive, info.contiguous_length, archive_length, names[1], catch_up_s)
-    tail_log = DerivedLog(tail, witness, tail_length, names[0])
-    archive_log = DerivedLog(archive, witness, archive_length, names[1])
+    tail_log = DerivedLog(tail, witness, tail_length, names[0], tail_owed)
+    archive_log = DerivedLog(archive, witness, archive_length, names[1], archive_owed)
     if (staged := StagedImport.find(staged_path)) is not None:
         try:
             await append_staged(staged, tail_log, archive_log)

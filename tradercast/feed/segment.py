@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tradercast.errors import WriterBehindError
 from tradercast.feed.archive_blocks import ArchiveEnd, encode_runs
 from tradercast.feed.derived import DerivedLog
 from tradercast.feed.sealing import Run
@@ -31,6 +32,8 @@ class Segment:
         Put them into the logs.
     pool : ThreadPoolExecutor
         Encodes.
+    waiting : list of Run
+        Finished runs of a tail that is not known yet to be the one that was signed.
     """
 
     feed: FeedId
@@ -39,6 +42,7 @@ class Segment:
     tail_log: DerivedLog
     archive_log: DerivedLog
     pool: ThreadPoolExecutor
+    waiting: list[Run] = field(default_factory=list)
 
     @property
     def end_seq(self) -> int:
@@ -59,6 +63,10 @@ class Segment:
         WriterConflictError
             If the archive has other blocks there.
         """
+        if self.tail_log.owes:
+            self.waiting += runs
+            return
+        runs, self.waiting = [*self.waiting, *runs], []
         blocks: list[bytes] = []
         async for chunks in self.encoded(self.archive.chain, _each(runs)):
             blocks += self.archive.add(chunks)
@@ -67,6 +75,11 @@ class Segment:
                 blocks = []
         if blocks:
             await self.archive_log.put(blocks)
+        if self.archive_log.owes:
+            raise WriterBehindError(
+                f"the archive of {self.feed} lost blocks that its tail does not give again",
+                hint="connect to a node that has them (a seeder or another writer) and start again",
+            )
 
 
 async def _each(runs: Iterable[Run]) -> AsyncGenerator[Run, None]:

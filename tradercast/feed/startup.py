@@ -11,6 +11,7 @@ import logging
 from tradercast.errors import ForkError, IncompleteError, WriterBehindError
 from tradercast.feed.checkpoint_store import shared_roots
 from tradercast.feed.checkpoints import LogCheckpoint
+from tradercast.feed.owed import Owed
 from tradercast.feed.witness import Witness
 from tradercast.log import Core, flattree
 from tradercast.log.proof import Checkpoint, TreeNode, leaf_hash, parent
@@ -21,7 +22,14 @@ _PAUSE_S = 0.25
 log = logging.getLogger(__name__)
 
 
-async def settle(core: Core, witness: Witness, name: str, catch_up_s: float = CATCH_UP_S) -> int:
+async def settle(
+    core: Core,
+    witness: Witness,
+    name: str,
+    catch_up_s: float = CATCH_UP_S,
+    *,
+    derive_lost: bool = False,
+) -> tuple[int, Owed | None]:
     """The log's signed length, checked against the checkpoints and asked of connected peers.
 
     Parameters
@@ -34,6 +42,13 @@ async def settle(core: Core, witness: Witness, name: str, catch_up_s: float = CA
         For messages.
     catch_up_s : float
         How long peers may take to give a log that is shorter than its checkpoint its length back.
+    derive_lost : bool
+        The source can be read again: a log that stays shorter than its checkpoint owes the rest.
+
+    Returns
+    -------
+    int, Owed or None
+        The length, and what is missing up to the checkpoint.
 
     Raises
     ------
@@ -50,19 +65,25 @@ async def settle(core: Core, witness: Witness, name: str, catch_up_s: float = CA
     while info.length < known and (left := deadline - loop.time()) > 0:
         await asyncio.sleep(min(_PAUSE_S, left))
         info = await core.update(max(left, _PAUSE_S))
-    if info.length < known:
+    owed = kept is not None and info.length < kept.length
+    if info.length < known and not (owed and derive_lost):
         raise WriterBehindError(
             f"{name} has {info.length} blocks here, but {known} were signed before",
             hint="connect to a node that has the rest (a seeder or another writer) and start again",
         )
-    if info.length:
-        state = await core.checkpoint()
+    state = await core.checkpoint() if info.length else None
+    if kept is not None and owed:
+        log.warning("%s has %d of %d blocks: the rest is derived again", name, info.length, known)
+        if info.recovering:
+            await core.recover()
+        return info.length, Owed(info.length, state.roots if state else (), kept.state, name)
+    if state is not None:
         if kept is not None:
             await _check_prefix(core, kept.state, state, name)
         await asyncio.to_thread(witness.own, LogCheckpoint(core.key, state))
     if info.recovering:
         await core.recover()
-    return info.length
+    return info.length, None
 
 
 async def fetch(core: Core, start: int, end: int, name: str, stall_s: float = CATCH_UP_S) -> None:

@@ -88,6 +88,7 @@ class FeedWriter:
         archive_signer: SigningKey,
         witness: Witness,
         catch_up_s: float = CATCH_UP_S,
+        derive_lost: bool = False,
     ) -> FeedWriter:
         """Find out where the segment ends, finish what was interrupted, and be ready to write.
 
@@ -107,6 +108,8 @@ class FeedWriter:
             Knows how long they were before, and keeps the state after each append.
         catch_up_s : float
             How long peers may take to bring logs that lost their end up to date.
+        derive_lost : bool
+            If they do not, derive what was lost again from the same messages: see `owes`.
 
         Raises
         ------
@@ -134,6 +137,7 @@ class FeedWriter:
                 staged_path=staged,
                 pool=pool,
                 catch_up_s=catch_up_s,
+                derive_lost=derive_lost,
             )
             ahead = ArchiveAhead(archive, index)
             return cls(store, found, ahead, staged, stack.pop_all())
@@ -148,6 +152,11 @@ class FeedWriter:
     def end_seq(self) -> int:
         """The number of the next record."""
         return self._segment.end_seq
+
+    @property
+    def owes(self) -> bool:
+        """Whether appends only make up yet for what was lost: nothing of them is durable."""
+        return self._segment.tail_log.owes
 
     @property
     def tail_key(self) -> bytes:

@@ -137,6 +137,19 @@ def parent(left: TreeNode, right: TreeNode) -> TreeNode:
     return TreeNode(index, size, _blake2b(_PARENT, _U64.pack(size), left.hash, right.hash))
 
 
+def extended(
+    roots: Sequence[TreeNode], length: int, blocks: Sequence[bytes]
+) -> tuple[TreeNode, ...]:
+    """The roots of a log of `length` blocks, which are `roots`, after more blocks."""
+    found = list(roots)
+    for number, block in enumerate(blocks, length):
+        node = TreeNode(2 * number, len(block), leaf_hash(block))
+        while found and found[-1].index == flattree.sibling(node.index):
+            node = parent(found.pop(), node)
+        found.append(node)
+    return tuple(found)
+
+
 def tree_hash(roots: Sequence[TreeNode]) -> bytes:
     """The hash that a publisher signs, over the roots of a tree."""
     state = hashlib.blake2b(_ROOT, digest_size=32)

@@ -7,7 +7,15 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +25,7 @@ from tradercast.durable import os_errors
 from tradercast.errors import FeedBusyError, FormatError, SourceHoleError, UnknownVersionError
 from tradercast.feeds import FeedId
 from tradercast.pipeline.feeder_feed import CATCH_UP_S, FedFeed, OpenWriter
-from tradercast.pipeline.feeder_input import Envelope, MessageSource
+from tradercast.pipeline.feeder_input import Envelope, MessageSource, Place
 from tradercast.pipeline.feeder_positions import Positions
 from tradercast.pipeline.messages import Message, decode_message
 
@@ -90,6 +98,7 @@ class Feeder:
         self._catch_up_s = catch_up_s
         self._on_feed = on_feed
         self._malformed = 0
+        self._rewound: set[Place] = set()  # the batch after this one is from before
         self._foreign: set[FeedId] = set()
         self._dirty = False
         self._saved_at = 0.0
@@ -135,12 +144,21 @@ class Feeder:
     async def _write(
         self, envelopes: Sequence[Envelope], messages: Sequence[Message | None]
     ) -> None:
+        stale, self._rewound = self._rewound, set()
+        pairs = [
+            (envelope, message)
+            for envelope, message in zip(envelopes, messages, strict=True)
+            if envelope.place not in stale
+        ]
         groups: dict[FeedId, list[Message]] = {}
-        for envelope, message in zip(envelopes, messages, strict=True):
+        places: dict[FeedId, Place] = {}
+        for envelope, message in pairs:
             if message is not None and self._is_ours(message):
-                await self._fed(message.feed)
-                self._check_renewed(envelope, message)
                 groups.setdefault(message.feed, []).append(message)
+                places[message.feed] = envelope.place
+        await self._open(groups)
+        for feed, group in groups.items():
+            self._check_renewed(places[feed][0], group[0])
         if groups and not self._saved_at:
             await self._save()  # from here on these are the topics that are known
         results = await self._take(groups)
@@ -148,25 +166,28 @@ class Feeder:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        for envelope in envelopes:
+        for envelope, _ in pairs:
             self.positions.offsets[envelope.place] = envelope.offset + 1
-        if envelopes:
+        await self._rewind({place for feed, place in places.items() if self.feeds[feed].lost})
+        if envelopes and not self._owes:
             self.progress = Progress(self._malformed, envelopes[-1].time_ms)
 
-    async def _take(self, groups: Mapping[FeedId, Sequence[Message]]) -> list[Any]:
+    async def _take(self, groups: Mapping[FeedId, Sequence[Message]]) -> list[BaseException | None]:
         """Let every feed take its messages to the end, also when another one fails."""
-        limit = asyncio.Semaphore(_FEEDS_AT_ONCE)
-
-        async def take(feed: FeedId, group: Sequence[Message]) -> None:
-            async with limit:
-                await self.feeds[feed].take(group)
-
-        work = [take(feed, group) for feed, group in groups.items()]
-        results: list[Any] = await asyncio.gather(*work, return_exceptions=True)
+        results = await _together(self.feeds[feed].take(group) for feed, group in groups.items())
         for feed in groups:
             if self.feeds[feed].last >= 0:
                 self.positions.feeds[feed] = self.feeds[feed].seen
         return results
+
+    async def _rewind(self, places: Collection[Place]) -> None:
+        """Have places read again from their beginning, for logs that lost what they had."""
+        for place in places:
+            await self._source.rewind(place)
+            self._rewound.add(place)
+            self.positions.offsets.pop(place, None)
+        for fed in self.feeds.values():
+            fed.lost = False
 
     def _is_ours(self, message: Message) -> bool:
         if message.feed.channel == _CHANNEL:
@@ -176,35 +197,56 @@ class Feeder:
             log.warning("%s is passed over: only trades can be fed yet", message.feed)
         return False
 
-    async def _fed(self, feed: FeedId) -> FedFeed:
-        found = self.feeds.get(feed)
-        if found is None:
-            found = FedFeed(
+    async def _open(self, feeds: Iterable[FeedId]) -> None:
+        """Open those that are not open: together, as each may have to wait for siblings."""
+        new = [feed for feed in feeds if feed not in self.feeds]
+        for feed in new:
+            self.feeds[feed] = FedFeed(
                 feed,
                 self._open_writer,
                 accept_gap=feed in self._accept_gaps,
                 catch_up_s=self._catch_up_s,
             )
-            self.feeds[feed] = found
-            await found.open(self.positions.feeds.get(feed))
-            self._on_feed(found)
-        return found
+        opened = await _together(
+            self.feeds[feed].open(self.positions.feeds.get(feed)) for feed in new
+        )
+        for result in opened:
+            if isinstance(result, BaseException):
+                raise result
+        for feed in new:
+            self._on_feed(self.feeds[feed])
 
-    def _check_renewed(self, envelope: Envelope, message: Message) -> None:
-        if envelope.place[0] in self._renewed and message.number <= self.feeds[message.feed].last:
+    def _check_renewed(self, topic: str, message: Message) -> None:
+        if topic in self._renewed and message.number <= self.feeds[message.feed].last:
             raise SourceHoleError(
-                f"topic {envelope.place[0]} was made again and counts the messages of "
-                f"{message.feed} from {message.number}; "
-                f"the log has {self.feeds[message.feed].last} already",
+                f"topic {topic} was made again and counts the messages of {message.feed} from "
+                f"{message.number}; the log has {self.feeds[message.feed].last} already",
                 hint="give the listener its state topic back, or feed under another symbol",
             )
 
+    @property
+    def _owes(self) -> bool:
+        return any(fed.owes for fed in self.feeds.values())
+
     async def _save(self) -> None:
+        if self._owes:
+            return  # what was taken is not durable yet
         positions = self.positions
         await asyncio.to_thread(positions.save, self._path)
         self._dirty = False
         self._saved_at = time.monotonic()
         await self._source.commit(positions.offsets)
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> list[BaseException | None]:
+    """Do all of it to the end, some at a time; what failed is in the answer."""
+    limit = asyncio.Semaphore(_FEEDS_AT_ONCE)
+
+    async def one(each: Coroutine[Any, Any, None]) -> None:
+        async with limit:
+            await each
+
+    return await asyncio.gather(*map(one, work), return_exceptions=True)
 
 
 async def _ahead(batches: AsyncGenerator[_Decoded, None]) -> AsyncGenerator[_Decoded, None]:

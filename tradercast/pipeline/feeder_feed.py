@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
-from tradercast.errors import SidecarLostError, SourceHoleError
+from tradercast.errors import SidecarLostError, SourceHoleError, WriterBehindError
 from tradercast.feed.writer import FeedWriter
 from tradercast.feeds import FeedId
 from tradercast.pipeline.dedupe import WINDOW
@@ -56,6 +56,7 @@ class FedFeed:
         self.feed = feed
         self.counts = Counts()
         self.last = -1  # the newest message that was dealt with
+        self.lost = False  # the log has not all that it had: older messages are needed again
         self._open_writer = open_writer
         self._accept_gap = accept_gap
         self._catch_up_s = catch_up_s
@@ -65,13 +66,18 @@ class FedFeed:
 
     @property
     def seen(self) -> Seen:
-        """How far it is; durable between two calls of `take`."""
+        """How far it is; durable between two calls of `take` unless it owes."""
         return Seen(max(self.last, 0), self.end_seq if self.last >= 0 else 0)
 
     @property
     def end_seq(self) -> int:
         """Records of the log."""
         return 0 if self._writer is None else self._writer.end_seq
+
+    @property
+    def owes(self) -> bool:
+        """Whether it only makes up yet for what its log lost; nothing of that is durable."""
+        return self._writer is not None and self._writer.owes
 
     async def open(self, seen: Seen | None = None) -> None:
         """Open the writer, and find out from the log which message is next.
@@ -87,6 +93,7 @@ class FedFeed:
         self.last = -1 if writer.message is None else writer.message
         if seen is not None and seen.end_seq <= writer.end_seq:
             self.last = max(self.last, seen.number)
+        self.lost = writer.owes or (seen is not None and seen.end_seq > writer.end_seq)
         self._writer, self._maker = writer, maker
 
     async def close(self) -> None:
@@ -95,7 +102,10 @@ class FedFeed:
         await self._held.aclose()
 
     async def take(self, messages: Sequence[Message]) -> None:
-        """Append what is new in messages; durable at the return.
+        """Append what is new in messages; durable at the return, unless it owes.
+
+        While `lost` is set, messages after a hole are left alone: the caller has to come with
+        older ones, and to take `lost` back.
 
         Raises
         ------
@@ -125,6 +135,8 @@ class FedFeed:
             lost = None
             if message.number > seen + 1:
                 await self._append(made, numbers, seen)
+                if self.lost:
+                    return
                 made, numbers, count = [], [], 0
                 lost = await self._bridge(message.number)
                 seen = self.last
@@ -135,6 +147,7 @@ class FedFeed:
                 made, numbers, count = [], [], 0
             assert self._maker is not None
             records = await self._maker.make(message, lost)
+            self.lost = False  # the source is where the log ends
             seen = message.number
             if len(records):
                 made.append(records)
@@ -171,6 +184,13 @@ class FedFeed:
                 break
             await asyncio.sleep(_PAUSE_S)
         lost = (self.last + 1, number - 1)
+        if self.owes:
+            raise WriterBehindError(
+                f"{self.feed} has not all blocks that were signed before, and messages {lost[0]} "
+                f"to {lost[1]}, of which they were made, are missing",
+                hint="connect to a node that has the rest (a seeder or another writer) and start "
+                "again",
+            )
         if self._accept_gap:
             self._accept_gap = False
             log.warning("%s: messages %d to %d are given up", self.feed, *lost)

@@ -38,6 +38,10 @@ class MessageSource(Protocol):
         """What there is to read, as it comes; an empty batch now and then while nothing does."""
         ...
 
+    async def rewind(self, place: Place) -> None:
+        """Begin a place again from what is the oldest there; one batch may still be behind it."""
+        ...
+
     async def commit(self, offsets: Mapping[Place, int]) -> None:
         """Tell where the feeder is: these offsets are the next it needs.  For people to look at."""
         ...

@@ -122,6 +122,10 @@ class KafkaSource:
         while not self._stopping.is_set():
             yield await self._call(self._read)
 
+    async def rewind(self, place: Place) -> None:
+        """Read a partition again from its beginning, behind the batch that is being read."""
+        await self._call(lambda: self._rewind(place))
+
     async def commit(self, offsets: Mapping[Place, int]) -> None:
         """Show in Kafka how far this feeder is; failing at it changes nothing."""
         await self._call(lambda: self._commit(dict(offsets)))
@@ -213,6 +217,13 @@ class KafkaSource:
                 )  # fmt: skip
                 start = OFFSET_BEGINNING
         return TopicPartition(topic, partition, start)
+
+    def _rewind(self, place: Place) -> None:
+        assert self._consumer is not None
+        log.warning("%s [%d] is read again from its beginning", *place)
+        # Not seek(), which refuses while the broker is away.
+        self._consumer.incremental_unassign([TopicPartition(*place)])
+        self._consumer.incremental_assign([TopicPartition(*place, OFFSET_BEGINNING)])
 
     def _read(self) -> Sequence[Envelope]:
         assert self._consumer is not None

@@ -1,0 +1,89 @@
+"""A feeder whose store lost what was durable: it finds out, and signs nothing else in its place."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.chain import Chain, chain_of, chain_servers
+from support.damage import cut, flip, write_ahead_log
+from support.servers.kafka import KafkaBroker
+from support.servers.replica_set import ReplicaSet
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.faults]
+
+SYMBOLS = 3
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[ReplicaSet, KafkaBroker]]:
+    with chain_servers() as started:
+        yield started
+
+
+@pytest.fixture
+def chain(
+    servers: tuple[ReplicaSet, KafkaBroker], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Chain]:
+    with chain_of(*servers, tmp_path, request.node.nodeid) as made:
+        made.listener.start()
+        made.feeder.start()
+        yield made
+
+
+def filled(chain: Chain, calls: int, each: int = 60, first: int = 0) -> set[str]:
+    """Insert in many calls, and so in many messages and blocks; wait until all is durable."""
+    acked: set[str] = set()
+    for call in range(calls):
+        start = first + call * each
+        acked |= chain.insert(chain.documents(range(start, start + each)))
+        messages = chain.topic.wait_for_ids(acked, chain.listener.log, quiet_s=0)
+    chain.feeder.reaches(messages)
+    return acked
+
+
+@pytest.mark.parametrize(
+    ("lost", "loses"),  # the end of the log may be nothing but notes of the store's own
+    [(1, False), (100, False), (60_000, True), (0, True)],
+    ids=["cut by 1", "cut by 100", "cut by 60,000", "a bit flipped"],
+)
+def test_a_damaged_write_ahead_log_is_derived_again_from_kafka(
+    chain: Chain, lost: int, loses: bool
+) -> None:
+    acked = filled(chain, 30)
+    chain.feeder.kill_all()
+    wal = write_ahead_log(chain.feeder.node.data_dir)
+    if lost:
+        cut(wal, lost)
+    else:
+        flip(wal)
+
+    again = chain.feeder.start()
+    acked |= filled(chain, 2, first=10_000)
+
+    chain.check(acked)
+    if loses:
+        assert "the rest is derived again" in again.stderr
+        assert "has again what it lost" in again.stderr
+    assert not list((chain.feeder.node.data_dir / "incidents").iterdir())
+
+
+def test_a_store_restored_from_an_older_copy_signs_nothing_else(chain: Chain) -> None:
+    acked = filled(chain, 5)
+    chain.feeder.stop()
+    chain.feeder.node.rest()
+    store = chain.feeder.node.data_dir / "store" / "db"
+    shutil.copytree(store, chain.folder / "copy")
+    chain.feeder.start()
+    acked |= filled(chain, 25, first=10_000)
+    before = chain.read(chain.topic.wait_for_ids(acked, chain.listener.log))
+    chain.feeder.kill_all()
+    shutil.rmtree(store)
+    (chain.folder / "copy").rename(store)
+
+    chain.feeder.start()
+    acked |= filled(chain, 2, first=20_000)
+
+    chain.check_against(before, acked)
