@@ -86,6 +86,25 @@ def test_a_data_directory_has_its_free_space(data):
     assert check.details["free_bytes"] > 0
 
 
+def test_the_configuration_file_is_named(data, tmp_path, capsys):
+    file = tmp_path / "settings.toml"
+    file.write_text('[feeder]\nkafka = "k:9092"\n')
+    main(["doctor", "--data-dir", str(data.root), "--config", str(file), "--json"])
+    check = json.loads(capsys.readouterr().out)["checks"]["configuration"]
+    assert (check["ok"], check["path"], check["tables"]) == (True, str(file), ["feeder"])
+
+
+def test_the_holder_of_a_port_is_shown_without_passwords(tmp_path):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "tcp").write_text("h\n0: 0:1CAC 0:0 0A 0 0 0 0 0 77\n")
+    process = tmp_path / "5"
+    (process / "fd").mkdir(parents=True)
+    (process / "fd" / "3").symlink_to("socket:[77]")
+    (process / "cmdline").write_bytes(b"tradercast\0--to\0mongodb://u:secret@h/db\0")
+    holder = find_holder("tcp", 0x1CAC, tmp_path)
+    assert holder.command == "tradercast --to mongodb://…@h/db"
+
+
 def test_no_identity_is_no_fault(data):
     check = state.identity(data)
     assert (check.ok, check.details) == (None, {"root": None})

@@ -1,9 +1,8 @@
-"""What a service tells of itself, over HTTP and in its log."""
+"""What a service tells of itself over HTTP."""
 
 from __future__ import annotations
 
 import json
-import logging
 import socket
 
 import aiohttp
@@ -11,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tradercast.errors import PortInUseError
-from tradercast.pipeline.telemetry import JsonLog, Reading, Telemetry
+from tradercast.pipeline.telemetry import Reading, Telemetry
 
 ANY = ("127.0.0.1", 0)
 
@@ -64,20 +63,3 @@ async def test_a_port_that_is_taken_is_named() -> None:
         with pytest.raises(PortInUseError, match=str(taken.getsockname()[1])):
             async with Telemetry("x", readings).serving(taken.getsockname()):
                 pass
-
-
-def test_a_log_line_is_json_and_holds_no_password() -> None:
-    record = logging.makeLogRecord(
-        {"name": "tradercast.x", "levelno": 30, "levelname": "WARNING", "created": 0.5,
-         "msecs": 500, "msg": "lost %s\nbye", "args": ("mongodb://me:secret@host/db",)}
-    )  # fmt: skip
-
-    line = JsonLog().format(record)
-
-    assert "\n" not in line
-    assert json.loads(line) == {
-        "time": "1970-01-01T00:00:00.500Z",
-        "level": "warning",
-        "logger": "tradercast.x",
-        "message": "lost mongodb://…@host/db\nbye",
-    }

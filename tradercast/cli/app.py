@@ -25,10 +25,11 @@ from tradercast.cli.commands import (
 )
 from tradercast.cli.context import (
     Cli,
-    DataDirOption,
+    ConfigOption,
     DebugOption,
-    JsonOption,
     QuietOption,
+    RootDataDirOption,
+    RootJsonOption,
     command,
     group,
 )
@@ -41,16 +42,16 @@ def build() -> typer.Typer:
     app.callback(invoke_without_command=True)(root)
     command(app, "publish", examples=publish.EXAMPLES)(publish.publish)
     command(app, "sync", examples=sync.EXAMPLES)(sync.sync)
-    command(app, "serve", examples=serve.EXAMPLES)(serve.serve)
+    command(app, "serve", examples=serve.EXAMPLES, service=True)(serve.serve)
     command(app, "ls", examples=ls.EXAMPLES)(ls.ls)
     command(app, "info", examples=info.EXAMPLES)(info.info)
     command(app, "gaps", examples=gaps.EXAMPLES)(gaps.gaps)
     command(app, "export", examples=export.EXAMPLES)(export.export)
     command(app, "verify", examples=verify.EXAMPLES)(verify.verify)
     command(app, "demo", examples=demo.EXAMPLES)(demo.demo)
-    command(app, "collect", examples=collect.EXAMPLES)(collect.collect)
-    command(app, "feeder", examples=feeder.EXAMPLES)(feeder.feeder)
-    command(app, "listener", examples=listener.EXAMPLES)(listener.listener)
+    command(app, "collect", examples=collect.EXAMPLES, service=True)(collect.collect)
+    command(app, "feeder", examples=feeder.EXAMPLES, service=True)(feeder.feeder)
+    command(app, "listener", examples=listener.EXAMPLES, service=True)(listener.listener)
     command(app, "doctor", examples=doctor.EXAMPLES)(doctor.doctor)
     keys = group(app, "identity", identity.show, examples=identity.EXAMPLES)
     command(keys, "show", examples=identity.SHOW_EXAMPLES)(identity.show)
@@ -64,10 +65,11 @@ def build() -> typer.Typer:
 def root(
     ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-    data_dir: DataDirOption = None,
-    json: JsonOption = False,
+    data_dir: RootDataDirOption = None,
+    json: RootJsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """Market history as append-only signed logs that a swarm replicates."""
     cli: Cli = ctx.obj

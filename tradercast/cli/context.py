@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
+import logging
+import sys
 import typing
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -12,32 +15,66 @@ from typing import Annotated, Any
 import typer
 
 from tradercast.cli import asyncrun
+from tradercast.cli.logs import LogFormat, LogFormatOption, LogLevel, LogLevelOption
 from tradercast.cli.output import Output
+from tradercast.config import ENV_CONFIG, Config
 from tradercast.paths import ENV_DATA_DIR, DataDir
 
 COMMON = "Common options"
+ENV_PREFIX = "TRADERCAST_"
 
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        # Not typer's envvar: after the command's name it would beat an option before it.
-        help=f"Where this node keeps its data; by default what {ENV_DATA_DIR} says.",
-        rich_help_panel=COMMON,
-    ),
-]
-JsonOption = Annotated[
-    bool,
-    typer.Option(
-        "--json", help="Print JSON, one object a line, on stdout.", rich_help_panel=COMMON
-    ),
-]
+
+def in_environment(info: Any, name: str, command: str | None = None) -> Any:
+    """What typer knows of an option or argument, which is found in the environment too.
+
+    Parameters
+    ----------
+    info : Option or Argument
+        Typer's.
+    name : str
+        The parameter's.
+    command : str, optional
+        Its variables come first: ``TRADERCAST_FEEDER_LISTEN`` before ``TRADERCAST_LISTEN``.
+    """
+    long = [text for text in info.param_decls or () if text.startswith("--")]
+    word = (long[0].removeprefix("--") if long else name).replace("-", "_").upper()
+    info = copy.copy(info)
+    own = [f"{ENV_PREFIX}{command.upper()}_{word}"] if command else []
+    info.envvar = [*own, f"{ENV_PREFIX}{word}"]
+    info.show_envvar = False  # the rule is told once
+    return info
+
+
+_DATA_DIR = typer.Option(
+    "--data-dir",
+    help=f"Where this node keeps its data; by default what {ENV_DATA_DIR} says.",
+    rich_help_panel=COMMON,
+)
+_JSON = typer.Option(
+    "--json", help="Print JSON, one object a line, on stdout.", rich_help_panel=COMMON
+)
+DataDirOption = Annotated[Path | None, _DATA_DIR]
+JsonOption = Annotated[bool, _JSON]
+# The environment is looked at once, before the command's name: behind it, what it says would beat
+# an option before it.
+RootDataDirOption = Annotated[Path | None, in_environment(_DATA_DIR, "data_dir")]
+RootJsonOption = Annotated[bool, in_environment(_JSON, "json")]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=COMMON)
 ]
 DebugOption = Annotated[
     bool,
     typer.Option("--debug", help="Log everything, and print tracebacks.", rich_help_panel=COMMON),
+]
+ConfigOption = Annotated[
+    Path | None,
+    # Read before parsing, since it says what the other options are by default.
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help=f"Settings in TOML; by default what {ENV_CONFIG} says.",
+        rich_help_panel=COMMON,
+    ),
 ]
 
 
@@ -54,6 +91,8 @@ class Cli:
         self.out = Output(json=json, quiet=quiet)
         self.debug = debug
         self.data_dir = DataDir.locate()
+        self.config = Config()
+        self.log_level: LogLevel | None = None
 
     def merge(self, data_dir: Path | None, json: bool, quiet: bool, debug: bool) -> None:
         """Take in the options of one more place; a flag given anywhere holds."""
@@ -63,13 +102,27 @@ class Cli:
         self.out.quiet |= quiet
         self.debug |= debug
 
+    def serve(self, log_format: LogFormat | None, log_level: LogLevel) -> None:
+        """From now on this is a service, whose stderr is a log."""
+        if log_format is None:
+            log_format = LogFormat.TEXT if sys.stderr.isatty() else LogFormat.JSON
+        self.log_level = LogLevel.DEBUG if self.debug else log_level
+        self.out.log_json = log_format is LogFormat.JSON
+        logging.captureWarnings(True)
+        logging.getLogger("tradercast").setLevel(self.log_level.upper())
+
 
 Result = int | None
 Body = Callable[..., Result | Coroutine[Any, Any, Result]]
 
 
-def command(app: typer.Typer, name: str, *, examples: Sequence[str] = ()) -> Callable[[Body], Body]:
+def command(
+    app: typer.Typer, name: str, *, examples: Sequence[str] = (), service: bool = False
+) -> Callable[[Body], Body]:
     """Register ``body(cli, …)`` as the command `name` of `app`.
+
+    A `service` logs, and finds its options in the environment too: ``--topic-template`` of the
+    listener is ``TRADERCAST_LISTENER_TOPIC_TEMPLATE``, else ``TRADERCAST_TOPIC_TEMPLATE``.
 
     `body` is a function or a coroutine function; it has typer's annotations behind its first
     parameter, a docstring for ``--help``, and returns nothing or an exit code.  Typer only
@@ -77,7 +130,7 @@ def command(app: typer.Typer, name: str, *, examples: Sequence[str] = ()) -> Cal
     """
 
     def register(body: Body) -> Body:
-        app.command(name, epilog=_epilog(examples))(_parser(body))
+        app.command(name, epilog=_epilog(examples))(_parser(body, name if service else None))
         return body
 
     return register
@@ -97,7 +150,7 @@ def group(app: typer.Typer, name: str, body: Body, *, examples: Sequence[str] = 
     return inner
 
 
-def _parser(body: Body) -> Callable[..., Callable[[], Result] | None]:
+def _parser(body: Body, service: str | None = None) -> Callable[..., Callable[[], Result] | None]:
     """What typer calls: it takes in the common options and returns the call of `body`."""
     hints = typing.get_type_hints(body, include_extras=True)
     own = list(inspect.signature(body).parameters.values())[1:]
@@ -109,12 +162,17 @@ def _parser(body: Body) -> Callable[..., Callable[[], Result] | None]:
         json: bool,
         quiet: bool,
         debug: bool,
+        config: Path | None,
+        log_format: LogFormat | None = None,
+        log_level: LogLevel = LogLevel.INFO,
         **arguments: Any,
     ) -> Callable[[], Result] | None:
         cli: Cli = ctx.obj
         cli.merge(data_dir, json, quiet, debug)
         if ctx.invoked_subcommand is not None:
             return None
+        if service is not None:
+            cli.serve(log_format, log_level)
 
         def call() -> Result:
             result = body(cli, **arguments)
@@ -122,12 +180,21 @@ def _parser(body: Body) -> Callable[..., Callable[[], Result] | None]:
 
         return call
 
-    common = {
+    common: dict[str, tuple[Any, Any]] = {
         "data_dir": (DataDirOption, None),
         "json": (JsonOption, False),
         "quiet": (QuietOption, False),
         "debug": (DebugOption, False),
+        "config": (ConfigOption, None),
     }
+    if service is not None:
+        logs = {"log_format": LogFormatOption, "log_level": LogLevelOption}
+        for key, hint in (hints | logs).items():
+            if typing.get_origin(hint) is Annotated:
+                kind, info = typing.get_args(hint)
+                hints[key] = Annotated[kind, in_environment(info, key, service)]
+        common["log_format"] = (hints["log_format"], None)
+        common["log_level"] = (hints["log_level"], LogLevel.INFO)
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         inspect.Parameter("ctx", keyword, annotation=typer.Context),

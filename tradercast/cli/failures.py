@@ -14,7 +14,11 @@ from pathlib import Path
 import typer
 
 from tradercast.cli.context import Cli
+from tradercast.cli.logs import JsonLog, TextLog
+from tradercast.cli.settings import origin
+from tradercast.config import Config
 from tradercast.errors import EXIT_INTERRUPTED, DiskFullError, TradercastError, UsageError
+from tradercast.private import without_secrets
 
 MAX_LOG_BYTES = 1 << 20
 
@@ -29,9 +33,9 @@ class InterruptedByUserError(TradercastError):
 def tell(error: BaseException, cli: Cli) -> int:
     """Print `error` as the common options want it, and return its exit code."""
     cause = _leaf(error)
-    known = _known(cause)
+    known = _known(cause, cli.config)
     if cli.debug and not isinstance(cause, typer.TyperException):
-        cli.out.traceback("".join(traceback.format_exception(error)))
+        cli.out.traceback(without_secrets("".join(traceback.format_exception(error))))
     if known is None:
         known = _unexpected(error, cause, cli)
     cli.out.error(known)
@@ -46,14 +50,20 @@ def _leaf(error: BaseException) -> BaseException:
     return next((leaf for leaf in leaves if _known(leaf) is not None), leaves[0])
 
 
-def _known(error: BaseException) -> TradercastError | None:
+def _known(error: BaseException, config: Config | None = None) -> TradercastError | None:
     """The error in the project's own words, if it is one that users can do something about."""
     if isinstance(error, TradercastError):
         return error
     if isinstance(error, typer.TyperException):
-        context = getattr(error, "ctx", None)
+        context, param = getattr(error, "ctx", None), getattr(error, "param", None)
         path = context.command_path if context else "tradercast"
-        return UsageError(" ".join(error.format_message().split()), hint=f"see {path} --help")
+        message = " ".join(error.format_message().split())
+        if config is not None and context is not None and param is not None:
+            source = context.get_parameter_source(param.name)
+            if source is not None and source.name == "DEFAULT_MAP":
+                message = f"{origin(config, context.info_name, param)}: {message}"
+        hint = getattr(error, "hint", None) or f"see {path} --help"
+        return UsageError(message, hint=hint)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return InterruptedByUserError(
             "interrupted", hint="what is done is kept; the next run goes on from it"
@@ -74,7 +84,7 @@ def _at(error: OSError) -> str:
 
 
 def _unexpected(error: BaseException, cause: BaseException, cli: Cli) -> TradercastError:
-    first = (str(cause).splitlines() or [""])[0][:200]
+    first = without_secrets((str(cause).splitlines() or [""])[0])[:200]
     what = f"{type(cause).__name__}: {first}" if first else type(cause).__name__
     if cli.debug:
         return TradercastError(f"unexpected failure ({what})", hint="the traceback is above")
@@ -85,9 +95,8 @@ def _unexpected(error: BaseException, cause: BaseException, cli: Cli) -> Traderc
 
 def _log(error: BaseException, data_dir: Path) -> Path | None:
     """Append the traceback to a small log in the data directory, else in the temporary one."""
-    text = time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime()) + "".join(
-        traceback.format_exception(error)
-    )
+    trace = without_secrets("".join(traceback.format_exception(error)))
+    text = time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime()) + trace
     for folder in (data_dir, Path(tempfile.gettempdir())):
         path = folder / "tradercast-errors.log"
         try:
@@ -112,26 +121,31 @@ class _Handler(logging.Handler):
     def __init__(self, cli: Cli) -> None:
         super().__init__()
         self._cli = cli
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self._text, self._json = TextLog(), JsonLog()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        if self._cli.debug:
-            self._cli.out.note(self.format(record))
+        if self._cli.log_level is not None:
+            form = self._json if self._cli.out.log_json else self._text
+            self._cli.out.line(form.format(record))
+        elif self._cli.debug:
+            self._cli.out.note(self._text.format(record))
         elif record.levelno >= logging.WARNING and record.name.startswith("tradercast"):
-            self._cli.out.warn(" ".join(record.getMessage().split()))
+            self._cli.out.warn(without_secrets(" ".join(record.getMessage().split())))
 
 
 @contextmanager
 def logging_to(cli: Cli) -> Iterator[None]:
     """Show the library's warnings as long as this lasts, and with ``--debug`` everything."""
     handler = _Handler(cli)
-    logger = logging.getLogger()
-    level = logger.level
+    logger, own = logging.getLogger(), logging.getLogger("tradercast")
+    level, own_level = logger.level, own.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if cli.debug else logging.WARNING)
     try:
         yield
     finally:
+        logging.captureWarnings(False)
         logger.setLevel(level)
+        own.setLevel(own_level)
         logger.removeHandler(handler)

@@ -8,7 +8,6 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tradercast.addresses import Address
@@ -16,7 +15,7 @@ from tradercast.client.holdings import Holding
 from tradercast.client.hosting import Host, HostOptions, hosting
 from tradercast.client.node import Node
 from tradercast.client.publishing import own_link
-from tradercast.errors import SidecarLostError, UsageError
+from tradercast.errors import SidecarLostError
 from tradercast.feed.catalog_log import CatalogWriter
 from tradercast.feed.entries import MAIN
 from tradercast.feed.identity import Identity
@@ -241,27 +240,3 @@ async def _count_transfers(node: Node, transfers: dict[str, int]) -> None:
             transfers["sent"] = sum(one["bytes_out"] for one in connections)
             transfers["received"] = sum(one["bytes_in"] for one in connections)
         await asyncio.sleep(_STATS_S)
-
-
-def read_kafka_config(path: Path | None, brokers: str) -> dict[str, object]:
-    """Settings of librdkafka, one ``name=value`` a line, and the brokers.
-
-    Raises
-    ------
-    UsageError
-        If a line is none, or the file can not be read.
-    """
-    config: dict[str, object] = {}
-    if path is not None:
-        try:
-            lines = path.read_text("utf-8").splitlines()
-        except (OSError, UnicodeError) as error:
-            raise UsageError(f"{path} can not be read: {error}") from None
-        for number, line in enumerate(lines, 1):
-            name, is_setting, value = line.strip().partition("=")
-            if not name or name.startswith("#"):
-                continue
-            if not is_setting:
-                raise UsageError(f"line {number} of {path} is not name=value")
-            config[name.strip()] = value.strip()
-    return config | {"bootstrap.servers": brokers}

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 
 import typer
 
-from tradercast.cli import failures
+from tradercast.cli import failures, settings
 from tradercast.cli.context import Cli
-from tradercast.cli.options import FOREVER, optional_value
+from tradercast.cli.options import FOREVER, last_value, optional_value
+from tradercast.config import Config
 from tradercast.errors import EXIT_OK
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
@@ -53,12 +54,15 @@ def _run(given: list[str], cli: Cli, app: typer.Typer | None) -> int:
             from tradercast.cli.app import build
 
             app = build()
-        parse = typer.main.get_command(app).main
-        call = parse(
+        parser = typer.main.get_command(app)
+        if "--help" not in given:
+            cli.config = Config.load(last_value(given, "--config"))
+        call = parser.main(
             optional_value(given, "--seed", FOREVER),
             prog_name="tradercast",
             standalone_mode=False,
             obj=cli,
+            default_map=settings.defaults(cli.config, parser),
         )
         code = call() if callable(call) else call
         sys.stdout.flush()

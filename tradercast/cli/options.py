@@ -3,17 +3,74 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from tradercast.addresses import Address, parse_address
-from tradercast.errors import UsageError
+from tradercast.errors import TradercastError, UsageError
+from tradercast.private import has_secret, read_private
 from tradercast.timerange import NS_PER_DAY, TimeRange
 
 FOREVER = "forever"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
 _SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+T = TypeVar("T")
+
+
+class WrongValueError(typer.BadParameter):
+    """A value that an option can not have, and the way out."""
+
+    def __init__(self, error: TradercastError) -> None:
+        super().__init__(error.message)
+        self.hint = error.hint
+
+
+def checked(read: Callable[[str], object]) -> Callable[[T], T]:
+    """A callback that tries to read each value while it is known where it comes from.
+
+    Parameters
+    ----------
+    read : callable
+        Raises a `TradercastError` for what makes no sense.
+    """
+
+    def callback(value: T) -> T:
+        texts: list[Any] = value if isinstance(value, list) else [value]
+        try:
+            for text in texts:
+                if text is not None:
+                    read(text)
+        except TradercastError as error:
+            raise WrongValueError(error) from None
+        return value
+
+    return callback
+
+
+def secret(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+    """A callback: ``file:PATH`` is the content of a file that only its owner may read."""
+    if value is not None and value.startswith("file:"):
+        try:
+            return read_private(Path(value.removeprefix("file:")))
+        except UsageError as error:
+            raise WrongValueError(error) from None
+    given = ctx.get_parameter_source(param.name or "")
+    if has_secret(value or "") and given is not None and given.name == "COMMANDLINE":
+        ctx.obj.out.warn(
+            f"every user of this machine sees the password in --{param.name}: "
+            "have it in the environment, or in a file and say file:PATH"
+        )
+    return value
+
+
+def listening_address(text: str) -> Address:
+    """The value of an option that says where to listen; raises `UsageError`."""
+    return parse_address(text, listen=True)
+
 
 FromOption = Annotated[
     str | None,
@@ -37,11 +94,30 @@ DaysOption = Annotated[
 ]
 BootstrapOption = Annotated[
     list[str] | None,
-    typer.Option("--bootstrap", metavar="HOST:PORT", help="Directory node to ask; repeatable."),
+    typer.Option(
+        "--bootstrap",
+        metavar="HOST:PORT",
+        help="Directory node to ask; repeatable.",
+        callback=checked(parse_address),
+    ),
 ]
 PeerOption = Annotated[
     list[str] | None,
-    typer.Option("--peer", metavar="HOST:PORT", help="Node to connect to directly; repeatable."),
+    typer.Option(
+        "--peer",
+        metavar="HOST:PORT",
+        help="Node to connect to directly; repeatable.",
+        callback=checked(parse_address),
+    ),
+]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="Serve /metrics for Prometheus, and /health.",
+        callback=checked(listening_address),
+    ),
 ]
 
 
@@ -97,3 +173,14 @@ def optional_value(arguments: list[str], option: str, default: str) -> list[str]
         if argument == option and not _DURATION.fullmatch(following):
             result.append(default)
     return result
+
+
+def last_value(arguments: list[str], option: str) -> str | None:
+    """The value of an option, before anything is parsed."""
+    found = None
+    for at, argument in enumerate(arguments):
+        if argument == option and at + 1 < len(arguments):
+            found = arguments[at + 1]
+        elif argument.startswith(f"{option}="):
+            found = argument.partition("=")[2]
+    return found

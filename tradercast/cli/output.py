@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,8 @@ from rich.text import Text
 from tradercast.cli.progress import BarProgress, LineProgress, Progress
 from tradercast.cli.text import clean
 from tradercast.errors import TradercastError, UsageError
+
+_log = logging.getLogger("tradercast.cli")
 
 
 class _Console(Console):
@@ -49,6 +52,7 @@ class Output:
     ) -> None:
         self.json = json
         self.quiet = quiet
+        self.log_json = False  # stderr is a log of JSON lines: nothing else may be on it
         self._stdout = stdout or sys.stdout
         self._out = _Console(file=self._stdout, highlight=False, soft_wrap=True)
         self._err = _Console(file=stderr or sys.stderr, highlight=False, soft_wrap=True)
@@ -84,19 +88,31 @@ class Output:
         width = None if self._out.is_terminal else 10_000
         self._out.print(table, width=width, soft_wrap=False, crop=False)
 
+    def line(self, text: str) -> None:
+        """Write a line of a log on stderr, whatever else is shown there."""
+        self._err.print(Text(clean(text)))
+
     def note(self, text: object) -> None:
         """Write a line on stderr that ``--quiet`` leaves out."""
-        if not self.quiet:
+        if self.log_json:
+            _log.info("%s", text)
+        elif not self.quiet:
             self._err.print(Text(clean(text), style="dim"))
 
     def warn(self, text: object) -> None:
         """Write a warning on stderr."""
+        if self.log_json:
+            _log.warning("%s", text)
+            return
         self._labelled("warning", "yellow", text)
 
     def error(self, error: TradercastError) -> None:
         """Say what went wrong, once, where the caller looks for it."""
         self.emit(error.to_dict())
-        if self.json:
+        if self.log_json:
+            fields = {"code": error.code, "hint": error.hint}
+            _log.error("%s", error.message, extra={"fields": fields})
+        if self.json or self.log_json:
             return
         self._labelled("error", "bold red", error.message)
         if error.hint:
@@ -104,6 +120,9 @@ class Output:
 
     def traceback(self, text: str) -> None:
         """Write a traceback on stderr (``--debug``)."""
+        if self.log_json:
+            _log.error("%s", text)
+            return
         self._err.print(Text(clean(text)))
 
     def progress(self, title: str, total: int | None = None, unit: str = "records") -> Progress:

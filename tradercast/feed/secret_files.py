@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 from tradercast import z32
 from tradercast.durable import create_file
 from tradercast.errors import UsageError
+from tradercast.private import refuse_open
 
 SEED_BYTES = 32
 _MAX_FILE = 256
@@ -32,7 +32,7 @@ def check_secret_dir(directory: Path) -> None:
         If they can; a directory that does not exist is fine.
     """
     try:
-        _refuse_open(directory, directory.stat().st_mode, "700")
+        refuse_open(directory, directory.stat().st_mode, "700")
     except FileNotFoundError:
         return
     except OSError as error:
@@ -51,7 +51,7 @@ def read_seed(path: Path) -> bytes | None:
     try:
         # The mode is asked of the open file, so that it can not be exchanged in between.
         with path.open("rb") as file:
-            _refuse_open(path, os.fstat(file.fileno()).st_mode, "600")
+            refuse_open(path, os.fstat(file.fileno()).st_mode)
             data = file.read(_MAX_FILE)
     except FileNotFoundError:
         return None
@@ -80,10 +80,3 @@ def create_seed(path: Path, seed: bytes | None = None) -> bytes:
     if found is None:
         raise UsageError(f"the key file {path} went away while it was read")
     return found
-
-
-def _refuse_open(path: Path, mode: int, wanted: str) -> None:
-    if stat.S_IMODE(mode) & 0o077:
-        raise UsageError(
-            f"{path} can be read or changed by other users", hint=f"run: chmod {wanted} {path}"
-        )

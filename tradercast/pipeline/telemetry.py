@@ -1,11 +1,7 @@
-"""What a service tells of itself: Prometheus metrics, a health check, structured logs."""
+"""What a service tells of itself: Prometheus metrics and a health check."""
 
 from __future__ import annotations
 
-import json
-import logging
-import re
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,8 +13,6 @@ from prometheus_client.registry import Collector
 
 from tradercast.addresses import Address
 from tradercast.errors import PortInUseError
-
-_USER_INFO = re.compile(r"(\w+://)[^/@\s]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +119,3 @@ class _Readings(Collector):
                 family = families[one.name] = kind(one.name, one.text, labels=list(one.labels))
             family.add_metric(list(one.labels.values()), one.value)
         yield from families.values()
-
-
-class JsonLog(logging.Formatter):
-    """A log record as one JSON object; user names and passwords of addresses are left out."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
-        value = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": without_secrets(record.getMessage()),
-        }
-        if record.exc_info:
-            value["exception"] = without_secrets(self.formatException(record.exc_info))
-        return json.dumps(value)
-
-
-def without_secrets(text: str) -> str:
-    """The text with user names and passwords of addresses replaced."""
-    return _USER_INFO.sub(r"\1…@", text)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tradercast.cli.checks.check import Check
 from tradercast.paths import DIRECTORY_PORT, LOOPBACK, PEER_PORT
+from tradercast.private import without_secrets
 
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 _LISTENING = "0A"  # the state of a TCP socket in /proc/net/tcp
@@ -72,7 +73,8 @@ def find_holder(protocol: str, port: int, proc: Path = Path("/proc")) -> Holder 
         try:
             if any(str(link.readlink()) in inodes for link in (process / "fd").iterdir()):
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ")
-                return Holder(int(process.name), command.decode("utf-8", "replace").strip())
+                shown = without_secrets(command.decode("utf-8", "replace").strip())
+                return Holder(int(process.name), shown)
         except OSError:
             continue  # another user's, or gone
     return None

@@ -13,6 +13,7 @@ from typing import Any
 from tradercast import z32
 from tradercast.cli import text
 from tradercast.cli.checks.check import Check
+from tradercast.config import Config, default_path
 from tradercast.errors import TradercastError
 from tradercast.feed.identity import PUBLISHER_FILE, load_public
 from tradercast.log import frames
@@ -44,6 +45,19 @@ def data_directory(data: DataDir) -> Check:
         f"make room, or {choose}" if free < LOW_BYTES else None,
         {**details, "writable": True, "free_bytes": free},
     )
+
+
+def configuration(config: Config) -> Check:
+    """The settings' file; one that is wrong has ended the program before."""
+    if config.path is None:
+        place = default_path()
+        return Check(
+            "configuration", None, f"no file; {place} would be one", details={"path": None}
+        )
+    tables = [key for key, value in config.values.items() if isinstance(value, dict)]
+    shown = f", with {', '.join(f'[{table}]' for table in tables)}" if tables else ""
+    details = {"path": config.path, "tables": tables}
+    return Check("configuration", True, f"{config.path} was read{shown}", details=details)
 
 
 def identity(data: DataDir) -> Check:

@@ -24,8 +24,7 @@ from tradercast.cli.commands.serve import (
     ready,
 )
 from tradercast.cli.context import Cli
-from tradercast.cli.logs import LogJsonOption, MetricsOption, json_log
-from tradercast.cli.options import BootstrapOption, PeerOption
+from tradercast.cli.options import BootstrapOption, MetricsOption, PeerOption, secret
 from tradercast.cli.text import count
 from tradercast.client import extras
 from tradercast.client.hosting import HostOptions, hosting
@@ -63,8 +62,8 @@ async def collect(
         typer.Option(
             "--to",
             metavar="feed|mongodb://…/DATABASE",
-            envvar="TRADERCAST_COLLECT_TO",
-            help="This node's own signed feeds, or a MongoDB replica set.",
+            help="This node's own signed feeds, or a MongoDB replica set; or file:PATH of that.",
+            callback=secret,
         ),
     ] = _FEED,
     url: Annotated[
@@ -84,7 +83,6 @@ async def collect(
         str, typer.Option("--collection", help="The collection of a MongoDB.")
     ] = "trades",
     metrics: MetricsOption = None,
-    log_json: LogJsonOption = False,
     listen: ListenOption = f"{LOOPBACK}:{PEER_PORT}",
     advertise: AdvertiseOption = None,
     dht: DhtOption = f"{LOOPBACK}:{DIRECTORY_PORT}",
@@ -113,7 +111,7 @@ async def collect(
         from tradercast.pipeline.mongo_sink import mongo_sink
 
         opening = mongo_sink(to, collection, source.name, recv_precision)
-    with json_log(log_json), contextlib.suppress(asyncio.CancelledError):  # a signal is the end
+    with contextlib.suppress(asyncio.CancelledError):  # a signal is the end
         async with opening as sink, aiohttp.ClientSession() as http:
             told = _Teller(cli)
             collector = Collector(http, source, instruments, sink, endpoint, on_news=told)

@@ -21,6 +21,7 @@ def doctor(cli: Cli) -> int:
         installation.extras(),
         installation.node(),
         installation.sidecar(),
+        state.configuration(cli.config),
         state.data_directory(cli.data_dir),
         state.identity(cli.data_dir),
         state.running_sidecar(cli.data_dir),

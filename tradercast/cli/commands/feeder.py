@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,8 +16,8 @@ from tradercast.cli.commands.serve import (
     host_options,
 )
 from tradercast.cli.context import Cli
-from tradercast.cli.logs import LogJsonOption, MetricsOption, json_log
-from tradercast.cli.options import BootstrapOption, PeerOption
+from tradercast.cli.kafka_settings import KafkaConfigOption, kafka_settings
+from tradercast.cli.options import BootstrapOption, MetricsOption, PeerOption, checked
 from tradercast.client import extras
 from tradercast.errors import UsageError
 from tradercast.feeds import FeedId
@@ -38,16 +37,13 @@ async def feeder(
     cli: Cli,
     kafka: Annotated[
         str,
-        typer.Option(
-            "--kafka", metavar="HOST:PORT,…", envvar="TRADERCAST_KAFKA", help="Brokers to begin at."
-        ),
+        typer.Option("--kafka", metavar="HOST:PORT,…", help="Brokers to begin at."),
     ],
     topics: Annotated[
         list[str],
         typer.Option(
             "--topics",
             metavar="NAME,…",
-            envvar="TRADERCAST_TOPICS",
             help="Topics to read; repeatable.",
         ),
     ],
@@ -56,8 +52,8 @@ async def feeder(
         typer.Option(
             "--siblings",
             metavar="HOST:PORT",
-            envvar="TRADERCAST_SIBLINGS",
             help="Another feeder with the same identity; repeatable.",
+            callback=checked(lambda text: [parse_address(part) for part in _parts([text])]),
         ),
     ] = None,
     accept_gap: Annotated[
@@ -66,19 +62,11 @@ async def feeder(
             "--accept-gap",
             metavar="FEED",
             help="Give up messages that are lost for ever; on one node only; repeatable.",
+            callback=checked(lambda text: [FeedId.parse(part) for part in _parts([text])]),
         ),
     ] = None,
-    kafka_config: Annotated[
-        Path | None,
-        typer.Option(
-            "--kafka-config",
-            metavar="FILE",
-            envvar="TRADERCAST_KAFKA_CONFIG",
-            help="More settings of the client, name=value a line: passwords belong there.",
-        ),
-    ] = None,
+    kafka_config: KafkaConfigOption = None,
     metrics: MetricsOption = None,
-    log_json: LogJsonOption = False,
     listen: ListenOption = f"{LOOPBACK}:{PEER_PORT}",
     advertise: AdvertiseOption = None,
     dht: DhtOption = f"{LOOPBACK}:{DIRECTORY_PORT}",
@@ -93,14 +81,14 @@ async def feeder(
     """
     extras.load("confluent_kafka", "operator")
     extras.load("prometheus_client", "operator")
-    from tradercast.cli.feeding import FeedingOptions, feeding, read_kafka_config
+    from tradercast.cli.feeding import FeedingOptions, feeding
 
     others = _parts(siblings)
     host = host_options(
         listen, advertise, None if no_dht else dht, bootstrap, [*(peer or []), *others]
     )
     options = FeedingOptions(
-        read_kafka_config(kafka_config, kafka),
+        kafka_settings(kafka_config, kafka),
         tuple(_parts(topics)),
         host,
         bool(others),
@@ -109,27 +97,26 @@ async def feeder(
     )
     if not options.topics:
         raise UsageError("no topic was given", hint="--topics tradercast.EXCHANGE.trades")
-    with json_log(log_json):
-        try:
-            async with feeding(cli.data_dir, options, lambda fed: _opened(cli, fed)) as running:
-                cli.out.emit(
-                    {
-                        "event": "ready",
-                        "link": running.link,
-                        "dht": format_address(running.host.dht) if running.host.dht else None,
-                        "peer": format_address(running.host.peer),
-                        "metrics": format_address(running.metrics) if running.metrics else None,
-                        "topics": list(options.topics),
-                    }
-                )
-                cli.out.print(f"peers connect to  {format_address(running.host.peer)}")
-                cli.out.print(f"link              {running.link}")
-                try:
-                    await running.work()
-                finally:
-                    _stopped(cli, running.feeder.feeds)
-        except asyncio.CancelledError:
-            cli.out.note("stopped")
+    try:
+        async with feeding(cli.data_dir, options, lambda fed: _opened(cli, fed)) as running:
+            cli.out.emit(
+                {
+                    "event": "ready",
+                    "link": running.link,
+                    "dht": format_address(running.host.dht) if running.host.dht else None,
+                    "peer": format_address(running.host.peer),
+                    "metrics": format_address(running.metrics) if running.metrics else None,
+                    "topics": list(options.topics),
+                }
+            )
+            cli.out.print(f"peers connect to  {format_address(running.host.peer)}")
+            cli.out.print(f"link              {running.link}")
+            try:
+                await running.work()
+            finally:
+                _stopped(cli, running.feeder.feeds)
+    except asyncio.CancelledError:
+        cli.out.note("stopped")
     return 0
 
 

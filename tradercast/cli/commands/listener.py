@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import gc
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tradercast.addresses import format_address, parse_address
 from tradercast.cli.context import Cli
+from tradercast.cli.kafka_settings import KafkaConfigOption, kafka_settings
+from tradercast.cli.options import MetricsOption, secret
 from tradercast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,30 +36,20 @@ GC_THRESHOLD = 200_000
 MongoOption = Annotated[
     str,
     typer.Option(
-        "--mongo", metavar="URI", envvar="TRADERCAST_MONGO", help="The replica set's address."
+        "--mongo",
+        metavar="URI",
+        help="The replica set's address, or file:PATH of it.",
+        callback=secret,
     ),
 ]
 KafkaOption = Annotated[
     str,
-    typer.Option(
-        "--kafka", metavar="H:P,…", envvar="TRADERCAST_KAFKA", help="Brokers to begin with."
-    ),
-]
-KafkaConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--kafka-config",
-        exists=True,
-        dir_okay=False,
-        envvar="TRADERCAST_KAFKA_CONFIG",
-        help="A file of key=value lines for librdkafka, such as passwords.",
-    ),
+    typer.Option("--kafka", metavar="H:P,…", help="Brokers to begin with."),
 ]
 CollectionsOption = Annotated[
     str,
     typer.Option(
         metavar="NAME,…",
-        envvar="TRADERCAST_COLLECTIONS",
         help="Collections of one database; by default `trades` of the address's.",
     ),
 ]
@@ -67,7 +58,6 @@ MapOption = Annotated[
     typer.Option(
         "--map",
         metavar="FIELD=PATH,…",
-        envvar="TRADERCAST_MAP",
         help="Where a trade's fields are in a document; or the preset bitfinex-2018.",
     ),
 ]
@@ -75,7 +65,6 @@ TemplateOption = Annotated[
     str,
     typer.Option(
         "--topic-template",
-        envvar="TRADERCAST_TOPIC_TEMPLATE",
         help="Topics' names, of {exchange}, {symbol} and {channel}.",
     ),
 ]
@@ -83,21 +72,11 @@ IdOption = Annotated[
     str,
     typer.Option(
         "--id",
-        envvar="TRADERCAST_LISTENER_ID",
         help="Its state's name; a second one with the same id ends the first.",
     ),
 ]
 PartitionsOption = Annotated[
     int, typer.Option(min=1, max=10_000, help="Of a topic that has to be made.")
-]
-MetricsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--metrics",
-        metavar="HOST:PORT",
-        envvar="TRADERCAST_METRICS",
-        help="Serve /metrics for Prometheus, and /health.",
-    ),
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would become of the documents, and end.")
@@ -150,7 +129,7 @@ async def listener(
         if not kafka:
             raise UsageError("it is not said where Kafka is", hint="give --kafka HOST:PORT")
         options = ListenerOptions(name, read, topic_template, partitions)
-        settings = _settings(kafka_config) | {"bootstrap.servers": kafka}
+        settings = kafka_settings(kafka_config, kafka)
         source = MongoSource(client, names)
         await _run(cli, Listener(source, settings, options), source, metrics)
     return 0
@@ -228,16 +207,3 @@ def _show(cli: Cli, look: Preview) -> None:
             out.print(f"  {name}: " + " ".join(f"{key}={value}" for key, value in record.items()))
     for reason, count in look.rejected.most_common():
         out.print(f"  rejected, {reason}: {count}, e.g. {look.examples[reason]}")
-
-
-def _settings(file: Path | None) -> dict[str, object]:
-    if file is None:
-        return {}
-    settings: dict[str, object] = {}
-    for line in file.read_text("utf-8").splitlines():
-        if line.strip() and not line.lstrip().startswith("#"):
-            key, sign, value = line.partition("=")
-            if not sign:
-                raise UsageError(f"{file} has a line without '='")
-            settings[key.strip()] = value.strip()
-    return settings

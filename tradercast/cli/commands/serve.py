@@ -10,7 +10,13 @@ import typer
 
 from tradercast.addresses import Address, format_address, parse_address
 from tradercast.cli.context import Cli
-from tradercast.cli.options import BootstrapOption, PeerOption, addresses
+from tradercast.cli.options import (
+    BootstrapOption,
+    PeerOption,
+    addresses,
+    checked,
+    listening_address,
+)
 from tradercast.client.hosting import Host, HostOptions, hosting
 from tradercast.client.node import Node
 from tradercast.client.publishing import own_link
@@ -24,11 +30,22 @@ EXAMPLES = (
 )
 
 ListenOption = Annotated[
-    str, typer.Option("--listen", metavar="HOST:PORT", help="Where peers connect (TCP).")
+    str,
+    typer.Option(
+        "--listen",
+        metavar="HOST:PORT",
+        help="Where peers connect (TCP).",
+        callback=checked(listening_address),
+    ),
 ]
 DhtOption = Annotated[
     str,
-    typer.Option("--dht", metavar="HOST:PORT", help="Where the directory node answers (UDP)."),
+    typer.Option(
+        "--dht",
+        metavar="HOST:PORT",
+        help="Where the directory node answers (UDP).",
+        callback=checked(listening_address),
+    ),
 ]
 NoDhtOption = Annotated[bool, typer.Option("--no-dht", help="Run no directory node.")]
 AdvertiseOption = Annotated[
