@@ -1,0 +1,51 @@
+"""A node whose logs grew while it was connected, over blocks that it never fetched."""
+
+from __future__ import annotations
+
+import time
+
+from support.commands import unused_address, wait_until
+from support.feeds import FEED
+from support.live import MARKET, LivePublisher
+
+HELD, END = 3_000, 8_000  # records; some days are sealed before and after
+
+
+def test_it_reads_and_announces_what_it_has_and_is_not_taken_for_more(machines):
+    live, here = LivePublisher(machines("publisher")), unused_address()
+    node, third = machines("node"), machines("third")
+    live.write(HELD)
+    live.written()
+    seeding = node.start("sync", live.link, "--seed", "--listen", here)
+    assert seeding.event("synced")["records"] == HELD
+
+    def segment():
+        [info] = node.run("info")
+        return info["segments"][0]
+
+    before = segment()
+    live.write(END)
+    live.written()
+    wait_until(lambda: segment()["tail_blocks"] > before["tail_blocks"] + 1_000)
+    wait_until(lambda: segment()["archive_blocks"] > before["archive_blocks"] + 2)
+    live.kill()
+    after = segment()
+
+    # what is here is told and read as before
+    sealed = 2_584  # 22:10 to 24:00, and the day after it
+    assert after["held_records"] == HELD
+    assert (before["full"], before["tail"]) == (True, True)
+    assert (after["full"], after["held"], after["tail"]) == (False, [[0, sealed]], False)
+    began = time.monotonic()
+    [exported] = node.run("export", str(FEED), "--out", node.root / "out.csv")
+    assert exported["records"] == HELD
+    assert time.monotonic() - began < 20
+    rows = (node.root / "out.csv").read_text().splitlines()[1:]
+    ids = MARKET[:HELD].trade_id
+    assert ids is not None
+    assert [row.split(",")[2] for row in rows] == ids.to_strings()
+    node.verify()
+
+    # nobody can tell a third where the newest records are: it says so
+    error = third.fails(3, "sync", f"{live.link.partition('?')[0]}?peer={here}")
+    assert error["code"] == "STALLED"
