@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.markets import ETHUSD, Publisher
@@ -74,6 +75,35 @@ def test_an_error_in_a_stream_comes_behind_what_was_before_it(portal: Portal) ->
     with pytest.raises(UnknownSymbolError):
         seen.extend(portal.iterate(numbers()))
     assert seen == [1]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_ctrl_c_while_work_is_being_handed_over_leaves_nothing_running(
+    portal: Portal, begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        finally:
+            seen.append("closed")
+
+    stream = portal.iterate(numbers())
+    seen.append(next(stream))
+    hand_over = asyncio.BaseEventLoop.call_soon_threadsafe
+
+    def interrupted(loop: Any, *arguments: Any) -> None:
+        monkeypatch.undo()
+        if begun:
+            hand_over(loop, *arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "call_soon_threadsafe", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(stream)
+    assert seen == [1, "closed"]
 
 
 def test_closing_cancels_what_runs_in_another_thread() -> None:

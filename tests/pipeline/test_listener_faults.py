@@ -115,9 +115,10 @@ def test_it_is_killed_in_the_middle_of_the_snapshot_under_inserts(chain: Chain) 
         began = 0
         for _ in range(4):
             chain.listener.start()
-            while chain.topic.poll(0.05) or len(chain.topic.values) <= began:
-                pass  # until it writes more
+            chain.topic.wait_for_values(began + 1)
             chain.listener.kill()
+            while chain.topic.poll(1.0):
+                pass  # nobody writes now: all that it wrote
             began = len(chain.topic.values)
         chain.listener.start()
         rest()

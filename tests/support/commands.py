@@ -24,7 +24,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -333,11 +333,14 @@ def serve_all(machines: Iterable[Machine], *arguments: object, **options: object
     return started
 
 
-def wait_until(condition: Any, timeout_s: float = 30.0, complaint: str = "it never came") -> None:
+def wait_until(
+    condition: Any, timeout_s: float = 30.0, complaint: str | Callable[[], str] = "it never came"
+) -> None:
     """Look again and again until `condition()` holds: for what tells nobody that it happened."""
     until = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < until, complaint
+        late = time.monotonic() >= until
+        assert not late, complaint() if callable(complaint) else complaint
         time.sleep(0.02)
 
 

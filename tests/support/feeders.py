@@ -83,13 +83,17 @@ class Feeding(Command):
         return int(float(found[1])) if found else -1
 
     def reaches(self, message: int, feed: FeedId = FEED, timeout_s: float = 60.0) -> None:
-        """Wait until a message is durable."""
+        """Wait until a message is durable, and the catalog lists the feed for peers to find."""
 
         def there() -> bool:
             assert self.process.poll() is None, self._story("ended")
-            return self.metric("message", feed) >= message
+            return self.metric("message", feed) >= message and self.metric("listed", feed) == 1
 
-        wait_until(there, timeout_s, self._story(f"does not reach message {message}"))
+        def complaint() -> str:
+            is_at = {name: self.metric(name, feed) for name in ("message", "listed")}
+            return self._story(f"does not reach message {message}, listed: {is_at}")
+
+        wait_until(there, timeout_s, complaint)
 
 
 def start_feeder(node: Machine, bootstrap: str, topic: str, *arguments: object) -> Feeding:

@@ -124,7 +124,7 @@ async def feeding(
         if options.metrics is not None:
             telemetry = Telemetry(
                 "feeder",
-                lambda: feeder_readings(feeder, source.highest, transfers),
+                lambda: feeder_readings(feeder, source.highest, transfers, listing.listed),
                 lambda: source.trouble,
             )
             metrics = await stack.enter_async_context(telemetry.serving(options.metrics))
@@ -156,14 +156,19 @@ class Listing:
     identity : Identity
     host : Host
         Told when there is more to serve.
+
+    Attributes
+    ----------
+    listed : set of FeedId
+        The feeds of this feeder that the catalog has.
     """
 
     def __init__(self, node: Node, identity: Identity, host: Host) -> None:
+        self.listed: set[FeedId] = set()
         self._node = node
         self._identity = identity
         self._host = host
         self._keys: dict[FeedId, tuple[bytes, bytes]] = {}
-        self._listed: set[FeedId] = set()
         self._news = asyncio.Event()
         self._catalog: CatalogWriter | None = None
 
@@ -179,7 +184,11 @@ class Listing:
             # What is new here may be old elsewhere: the same number must not be signed twice.
             assert node.pool is not None
             await node.pool.first_peer(_SIBLING_S)
-        await self._catalog.refresh()
+        catalog = await self._catalog.refresh()
+        for holding in self._node.holdings.all():
+            entry = catalog.get(holding.feed) if holding.root == self._identity.root else None
+            if entry is not None and any(one.name == MAIN for one in entry.segments):
+                self.listed.add(holding.feed)
 
     @contextlib.asynccontextmanager
     async def open_writer(self, feed: FeedId) -> AsyncIterator[FeedWriter]:
@@ -196,7 +205,7 @@ class Listing:
             derive_lost=True,
         ) as writer:
             self._keys[feed] = (writer.tail_key, writer.archive_key)
-            if feed not in self._listed:
+            if feed not in self.listed:
                 self._news.set()
             yield writer
 
@@ -205,13 +214,13 @@ class Listing:
         while True:
             await self._news.wait()
             self._news.clear()
-            for feed in self._keys.keys() - self._listed:
+            for feed in self._keys.keys() - self.listed:
                 try:
                     done = await self._list(feed, is_our_turn())
                 except SidecarLostError:
                     done = False
                 if done:
-                    self._listed.add(feed)
+                    self.listed.add(feed)
                 else:
                     self._news.set()
             if self._news.is_set():

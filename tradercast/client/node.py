@@ -137,8 +137,9 @@ class Node:
         notes = []
         if publisher is not None and publisher.delegation is not None:
             notes.append(encode_note(publisher.delegation))
+        heard = await self.store.topics.join(root, notes)
         self._joined[root] = notes
-        for note in await self.store.topics.join(root, notes):
+        for note in heard:
             self._take_note(root, note.data)
 
     async def tell(self, root: bytes, notes: Sequence[Delegation | LogCheckpoint]) -> None:

@@ -65,14 +65,22 @@ class Portal:
         ended = threading.Event()
 
         def begin() -> None:
-            tasks.append(loop.create_task(work))
-            tasks[0].add_done_callback(lambda _: ended.set())
+            if not ended.is_set():
+                tasks.append(loop.create_task(work))
+                tasks[0].add_done_callback(lambda _: ended.set())
 
-        loop.call_soon_threadsafe(begin)
-        try:
+        def abandon() -> None:
+            if tasks:
+                tasks[0].cancel()
+            else:
+                work.close()
+                ended.set()
+
+        try:  # Ctrl-C may come at any line from here
+            loop.call_soon_threadsafe(begin)
             ended.wait()
         except BaseException:
-            loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+            loop.call_soon_threadsafe(abandon)
             ended.wait(_GRACE_S)
             raise
         if tasks[0].cancelled():

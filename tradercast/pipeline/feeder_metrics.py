@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 
+from tradercast.feeds import FeedId
 from tradercast.pipeline.feeder import Feeder
 from tradercast.pipeline.feeder_input import Place
 from tradercast.pipeline.feeder_records import Counts
@@ -26,6 +27,7 @@ def feeder_readings(
     feeder: Feeder,
     highest: Mapping[Place, int],
     transfers: Mapping[str, int],
+    listed: Set[FeedId],
     clock: Callable[[], float] = time.time,
 ) -> Iterable[Reading]:
     """What a feeder tells at this moment.
@@ -38,10 +40,12 @@ def feeder_readings(
         The newest offset of each partition, as far as it is known.
     transfers : mapping of str to int
         Bytes sent to and received from peers.
+    listed : set of FeedId
+        What is in the catalog, where peers look.
     clock : callable
         Seconds since 1970.
     """
-    yield from _per_feed(feeder)
+    yield from _per_feed(feeder, listed)
     yield from _per_partition(feeder, highest)
     behind = any(end > feeder.positions.offsets.get(at, 0) for at, end in highest.items())
     durable_s = feeder.progress.durable_ms / 1_000
@@ -69,7 +73,7 @@ def feeder_readings(
         )
 
 
-def _per_feed(feeder: Feeder) -> Iterator[Reading]:
+def _per_feed(feeder: Feeder, listed: Set[FeedId]) -> Iterator[Reading]:
     for feed, fed in tuple(feeder.feeds.items()):
         labels = {"feed": str(feed)}
         for name, text in _COUNTED.items():
@@ -79,6 +83,12 @@ def _per_feed(feeder: Feeder) -> Iterator[Reading]:
         labels = {"feed": str(feed)}
         yield Reading("tradercast_feeder_records", "Records of the log.", seen.end_seq, labels)
         yield Reading("tradercast_feeder_message", "Last durable message.", seen.number, labels)
+        yield Reading(
+            "tradercast_feeder_listed",
+            "Whether the catalog lists the feed: before it does, nobody finds it.",
+            int(feed in listed),
+            labels,
+        )
 
 
 def _per_partition(feeder: Feeder, highest: Mapping[Place, int]) -> Iterator[Reading]:
