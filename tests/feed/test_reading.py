@@ -8,11 +8,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.memory_logs import ListLog, columns, edges, segment, trades_at
+from support.memory_logs import (
+    ListLog,
+    archive_blocks,
+    columns,
+    edges,
+    segment,
+    tail_blocks,
+    trades_at,
+)
 
 from tradercast import corrections
 from tradercast.chunks import decode_index, encode_index
 from tradercast.errors import FormatError, StalledError
+from tradercast.feed.bulk_load import load
 from tradercast.feed.piece import Piece
 from tradercast.feed.reader import ReadReport, SegmentReader
 from tradercast.records import NO_TIME, Kind, Trades
@@ -188,3 +197,39 @@ async def test_chunks_are_fetched_without_the_index_nodes_between_them() -> None
     assert sum(map(len, pieces)) == 25
     assert archive.asked == [2, 4, 6]
     assert plan.node_blocks() == [(3, 4), (5, 6), (7, 8)]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_what_was_sealed_and_dropped_since_it_was_planned_is_read_from_the_archive(
+    whole: bool,
+) -> None:
+    notes = [(27, Kind.BUST, 26, 0, 26), (33, Kind.BUST, 3, 0, 3), (47, Kind.BUST, 46, 0, 46)]
+    trades = trades_at(list(range(60)), notes)
+    messages = [10, 25, 30, 35, 45, 50, 60]
+    reader, archive, tail = segment(trades, [10, 20], messages)
+    plan, report = await reader.plan(TimeRange(5, 58)), ReadReport()
+    archive.blocks = archive_blocks(trades, [10, 20, 40, 48])
+    tail.blocks[:5] = [None] * 5  # up to 45; and two records of the next chunk are in the tail
+    tail.blocks[3] = tail_blocks(trades, messages, 20)[3]  # one that came before it was dropped
+
+    if whole:
+        found = await load(reader, plan, report)
+    else:
+        found = Piece.joined([piece async for piece in reader.read(plan, report)])
+
+    assert_same(found, scan(trades, TimeRange(5, 58)))
+    assert report.missing == []
+
+
+async def test_what_was_dropped_and_is_not_in_the_archive_either_is_missing() -> None:
+    trades = trades_at(list(range(60)))
+    reader, archive, tail = segment(trades, [10, 20], [10, 25, 30, 35, 45, 50, 60])
+    plan, report = await reader.plan(TimeRange()), ReadReport()
+    archive.blocks = [*archive_blocks(trades, [10, 20, 28, 35, 40])]
+    archive.blocks[6] = None  # records 28 to 35
+    tail.blocks[:5] = [None] * 5
+
+    found = Piece.joined([piece async for piece in reader.read(plan, report)])
+
+    assert found.seq.tolist() == [*range(28), *range(35, 40), *range(45, 60)]
+    assert report.missing == [(28, 35), (40, 45)]

@@ -16,7 +16,6 @@ from tradercast.feed.fixes import Fixes
 from tradercast.feed.piece import Piece
 from tradercast.feed.plan import Plan
 from tradercast.feed.reader import ReadReport, SegmentReader, check_header, decode_piece
-from tradercast.feed.tail import TailPart
 from tradercast.notes import Gap
 
 _WORKERS = max(1, min(4, os.cpu_count() or 1))
@@ -96,14 +95,16 @@ class _Load:
             for future in pending:
                 future.cancel()
         if plan.tail is not None:
-            await self._load_tail(plan.tail, pool)
+            await self._load_tail(pool)
 
     def _decode(self, ref: ChunkRef, data: bytes) -> list[Gap]:
         """Decode a chunk into its slot; only what is wanted as it is can stay there."""
         slot = self._chunks[ref.block]
         touched = ref.notes or self._fixes.touch(ref.first_seq, ref.end_seq)
         if touched or not self._plan.is_inside(ref):
-            piece, gaps = decode_piece(data, ref, ref.first_seq, self._fixes, self._plan.time_range)
+            piece, gaps = decode_piece(
+                data, ref, ref.first_seq, ref.end_seq, self._fixes, self._plan.time_range
+            )
             slot.put(piece)
             return gaps
         chunk = open_trades(data)
@@ -114,12 +115,13 @@ class _Load:
         slot.numbers = [range(ref.first_seq, ref.end_seq)]
         return []
 
-    async def _load_tail(self, tail: TailPart, pool: ThreadPoolExecutor) -> None:
+    async def _load_tail(self, pool: ThreadPoolExecutor) -> None:
         pieces: list[Piece] = []
         loop = asyncio.get_running_loop()
-        async for data in self._reader.tail_blocks(self._plan, self._report):
+        fixes, time_range = self._fixes, self._plan.time_range
+        async for data, first, end in self._reader.tail_blocks(self._plan, self._report):
             piece, gaps = await loop.run_in_executor(
-                pool, decode_piece, data, None, tail.first_seq, self._fixes, self._plan.time_range
+                pool, decode_piece, data, None, first, end, fixes, time_range
             )
             pieces.append(piece)
             self._report.gaps += gaps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from tradercast.feed.fixes import Fixes, moves_in, noted_records, settle
 from tradercast.feed.here import archive_here, tail_here
 from tradercast.feed.piece import Piece as Piece
 from tradercast.feed.plan import Plan, merge_ranges
-from tradercast.feed.tail import locate_tail
+from tradercast.feed.tail import TailPart, locate_tail
 from tradercast.log import Core
 from tradercast.records import Gap
 from tradercast.timerange import MAX_TIME_NS, TimeRange
@@ -192,16 +193,16 @@ class SegmentReader:
         self, plan: Plan, fixes: Fixes, report: ReadReport
     ) -> AsyncIterator[asyncio.Task[tuple[Piece, list[Gap]]]]:
         def start(
-            data: bytes, ref: ChunkRef | None, from_seq: int
+            data: bytes, ref: ChunkRef | None, first: int, end: int
         ) -> asyncio.Task[tuple[Piece, list[Gap]]]:
-            work = asyncio.to_thread(decode_piece, data, ref, from_seq, fixes, plan.time_range)
+            work = asyncio.to_thread(decode_piece, data, ref, first, end, fixes, plan.time_range)
             return asyncio.create_task(work)
 
         async for ref, data in self.chunk_blocks(plan, report):
-            yield start(data, ref, ref.first_seq)
+            yield start(data, ref, ref.first_seq, ref.end_seq)
         if plan.tail is not None:
-            async for data in self.tail_blocks(plan, report):
-                yield start(data, None, plan.tail.first_seq)
+            async for data, first, end in self.tail_blocks(plan, report):
+                yield start(data, None, first, end)
 
     async def chunk_blocks(
         self, plan: Plan, report: ReadReport
@@ -217,8 +218,13 @@ class SegmentReader:
             else:
                 yield ref, data
 
-    async def tail_blocks(self, plan: Plan, report: ReadReport) -> AsyncIterator[bytes]:
-        """The planned tail blocks as they come, in order; missing ones go to `report`.
+    async def tail_blocks(
+        self, plan: Plan, report: ReadReport
+    ) -> AsyncIterator[tuple[bytes, int, int]]:
+        """The records ``[first, end)`` of the planned tail, in order: blocks that hold them.
+
+        Where a tail block was dropped since, the archive has its records; what nobody has goes to
+        `report`.
 
         Raises
         ------
@@ -227,26 +233,52 @@ class SegmentReader:
         """
         tail = plan.tail
         assert tail is not None
-        seq: int | None = None  # the first block may hold records before those that are planned
-
-        def note_missing(end_seq: int) -> None:
-            start = max(tail.first_seq, seq or 0)
-            if start < end_seq:
-                report.note_missing(start, end_seq, tail.min_ns, tail.max_ns)
-
+        seq, end_before = tail.first_seq, 0
         async for block, data in self._blocks(self.tail, plan.tail_blocks()):
             if data is None:
                 continue
             header = decode_header(data)
-            if header.end_seq > tail.end_seq or (seq and header.first_seq < seq):
+            if header.end_seq > tail.end_seq or header.first_seq < end_before:
                 raise FormatError(
                     f"tail block {block} holds records {header.first_seq} to "
                     f"{header.end_seq}, which do not belong there"
                 )
-            note_missing(header.first_seq)
-            seq = header.end_seq
-            yield data
-        note_missing(tail.end_seq)
+            end_before = header.end_seq
+            async for part in self._sealed_since(seq, header.first_seq, tail, report):
+                yield part
+            seq = max(seq, header.first_seq)
+            if seq < header.end_seq:
+                yield data, seq, header.end_seq
+                seq = header.end_seq
+        async for part in self._sealed_since(seq, tail.end_seq, tail, report):
+            yield part
+
+    async def _sealed_since(
+        self, seq: int, end_seq: int, tail: TailPart, report: ReadReport
+    ) -> AsyncIterator[tuple[bytes, int, int]]:
+        """Records that the tail has no more, from chunks that were sealed since it was planned."""
+        if seq >= end_seq:
+            return
+        refs: list[ChunkRef] = []
+        with contextlib.suppress(IncompleteError):
+            length, _ = await self.lengths()
+            index = await ArchiveIndex.load(
+                self.archive, length, wait=self.remote, stall_s=self.stall_s
+            )
+            refs = await index.chunks_between(seq, end_seq)
+        wanted = {ref.block: ref for ref in refs}
+        blocks = merge_ranges((block, block + 1) for block in wanted)
+        async for block, data in self._blocks(self.archive, blocks):
+            ref = wanted[block]
+            end = min(ref.end_seq, end_seq)
+            if data is None or not ref.is_known:
+                report.note_missing(seq, end, ref.min_ns, ref.max_ns)
+            else:
+                check_header(decode_header(data), ref)
+                yield data, seq, end
+            seq = end
+        if seq < end_seq:
+            report.note_missing(seq, end_seq, tail.min_ns, tail.max_ns)
 
     async def _blocks(
         self, core: Core, ranges: list[tuple[int, int]]
@@ -301,17 +333,23 @@ class SegmentReader:
             check_header(header, ref)
             pieces.append(noted_records(trades, header.first_seq))
         if plan.tail is not None:
-            async for data in self.tail_blocks(plan, report):
+            async for data, first, end in self.tail_blocks(plan, report):
                 if decode_header(data).notes:
                     header, trades = decode_trades(data)
-                    pieces.append(noted_records(trades, header.first_seq))
+                    part = trades[first - header.first_seq : end - header.first_seq]
+                    pieces.append(noted_records(part, first))
         return [piece for piece in pieces if piece is not None]
 
 
 def decode_piece(
-    data: bytes, ref: ChunkRef | None, from_seq: int, fixes: Fixes, time_range: TimeRange
+    data: bytes,
+    ref: ChunkRef | None,
+    first_seq: int,
+    end_seq: int,
+    fixes: Fixes,
+    time_range: TimeRange,
 ) -> tuple[Piece, list[Gap]]:
-    """What a block has for the range: from record `from_seq` on, corrected and filtered.
+    """What a block has for the range: its records ``[first_seq, end_seq)``, corrected and filtered.
 
     Raises
     ------
@@ -320,10 +358,9 @@ def decode_piece(
     """
     header, trades = decode_trades(data)
     check_header(header, ref)
-    seq = np.arange(header.first_seq, header.end_seq, dtype=np.int64)
-    if header.first_seq < from_seq:
-        skip = from_seq - header.first_seq
-        trades, seq = trades[skip:], seq[skip:]
+    if (first_seq, end_seq) != (header.first_seq, header.end_seq):
+        trades = trades[first_seq - header.first_seq : end_seq - header.first_seq]
+    seq = np.arange(first_seq, end_seq, dtype=np.int64)
     trades, seq, gaps = settle(trades, seq, fixes, time_range)
     return Piece(trades, seq), gaps
 
