@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
+from collections.abc import AsyncGenerator, Awaitable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from tradercast.feed.piece import Piece
 from tradercast.feed.plan import Plan
 from tradercast.feed.reader import ReadReport, SegmentReader, check_header, decode_piece
 from tradercast.notes import Gap
+
+Block: TypeAlias = tuple[ChunkRef, bytes]
+Blocks: TypeAlias = AsyncGenerator[Block, None]
 
 _WORKERS = max(1, min(4, os.cpu_count() or 1))
 _AHEAD = 4 * _WORKERS  # blocks that arrived and are not decoded yet
@@ -45,10 +50,17 @@ async def load(reader: SegmentReader, plan: Plan, report: ReadReport) -> Piece:
     inside = sum(ref.count for ref in plan.chunks if plan.is_inside(ref))
     if 2 * inside < plan.records:  # mostly records that are not wanted: no room for those
         return Piece.joined([piece async for piece in reader.read(plan, report)])
-    fixes = await reader.corrections(plan, report)
-    work = _Load(reader, plan, fixes, report)
-    with ThreadPoolExecutor(_WORKERS, "decode") as pool:
-        await work.run(pool)
+    blocks = reader.chunk_blocks(plan, report)
+    first = asyncio.create_task(_next(blocks))  # they are on their way while corrections are read
+    try:
+        fixes = await reader.corrections(plan, report)
+        work = _Load(reader, plan, fixes, report)
+        with ThreadPoolExecutor(_WORKERS, "decode") as pool:
+            await work.run(pool, first, blocks)
+    finally:
+        first.cancel()
+        await asyncio.wait([first])
+        await blocks.aclose()
     piece = work.columns.piece()
     report.records += len(piece)
     return piece
@@ -80,15 +92,19 @@ class _Load:
             self.columns.slot(count).put(Piece(strays.trades[:count], strays.seq[:count]))
         return Piece(strays.trades[count:], strays.seq[count:])
 
-    async def run(self, pool: ThreadPoolExecutor) -> None:
-        """Fetch and decode everything."""
+    async def run(
+        self, pool: ThreadPoolExecutor, first: Awaitable[Block | None], blocks: Blocks
+    ) -> None:
+        """Decode the first of the blocks and all others, and fetch and decode the tail."""
         loop, plan, report = asyncio.get_running_loop(), self._plan, self._report
         pending: deque[asyncio.Future[list[Gap]]] = deque()
         try:
-            async for ref, data in self._reader.chunk_blocks(plan, report):
-                pending.append(loop.run_in_executor(pool, self._decode, ref, data))
+            block = await first
+            while block is not None:
+                pending.append(loop.run_in_executor(pool, self._decode, *block))
                 while pending and (pending[0].done() or len(pending) > _AHEAD):
                     report.gaps += await pending.popleft()
+                block = await _next(blocks)
             while pending:
                 report.gaps += await pending.popleft()
         finally:
@@ -126,3 +142,7 @@ class _Load:
             pieces.append(piece)
             self._report.gaps += gaps
         self._tail.put(Piece.joined(pieces))
+
+
+async def _next(blocks: Blocks) -> Block | None:
+    return await anext(blocks, None)

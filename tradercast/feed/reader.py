@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -206,7 +206,7 @@ class SegmentReader:
 
     async def chunk_blocks(
         self, plan: Plan, report: ReadReport
-    ) -> AsyncIterator[tuple[ChunkRef, bytes]]:
+    ) -> AsyncGenerator[tuple[ChunkRef, bytes], None]:
         """The planned archive chunks as they come, in order; missing ones go to `report`."""
         wanted = {ref.block: ref for ref in plan.chunks}
         async for block, data in self._blocks(self.archive, plan.archive_blocks()):
