@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from support.commands import unused_address, wait_until
 from support.feeds import FEED
 from support.live import MARKET, LivePublisher
+
+from tradercast.client.feed import open_feed
+from tradercast.client.node import Node
+from tradercast.client.resolve import Target, resolve
+from tradercast.client.session import SessionOptions, session
+from tradercast.client.sync import sync_range
+from tradercast.links import Link
+from tradercast.paths import DataDir
+from tradercast.timerange import TimeRange
 
 HELD, END = 3_000, 8_000  # records; some days are sealed before and after
 
@@ -49,3 +59,25 @@ def test_it_reads_and_announces_what_it_has_and_is_not_taken_for_more(machines):
     # nobody can tell a third where the newest records are: it says so
     error = third.fails(3, "sync", f"{live.link.partition('?')[0]}?peer={here}")
     assert error["code"] == "STALLED"
+
+
+async def test_a_tail_that_goes_after_it_was_planned_is_synced_from_the_archive(machines, tmp_path):
+    live = LivePublisher(machines("publisher"))
+    live.write(HELD)
+    await asyncio.to_thread(live.written)
+    link = Link.parse(live.link)
+
+    async with Node(DataDir.locate(tmp_path)) as node, session(node, [link], SessionOptions()):
+        target = Target("btcusd", link)
+        publisher, feed_id = await resolve(node, target, remote=True)
+        feed = await open_feed(node, publisher, feed_id, remote=True)
+        plans = await feed.plan(TimeRange())
+        live.write(END)
+        written = await asyncio.to_thread(live.written)
+        result = await sync_range(node, feed, plans)
+
+    tail = plans[0].plan.tail
+    assert tail is not None
+    assert tail.start_block < tail.end_block < written["cleared"]
+    assert result.complete
+    assert result.records == result.end_seq["main"] == END

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tradercast.client.feed import OpenFeed, SegmentPlan
 from tradercast.client.holdings import Holding
 from tradercast.client.node import Node
-from tradercast.errors import StalledError
+from tradercast.errors import IncompleteError, StalledError
 from tradercast.feed.reader import ReadReport
 from tradercast.log import Core
 from tradercast.log.core import STALL_S
@@ -127,9 +128,11 @@ async def sync_range(
     cost = await need(plans)
     result = SyncResult()
     counter = _Counter(node, cost, on_progress)
-    fetched = await asyncio.gather(
-        *(_fetch(core, blocks, counter) for each in plans for core, blocks in _parts(each))
-    )
+    fetched = await _fetch_all(plans, counter)
+    if not fetched and await _was_sealed(plans):
+        with contextlib.suppress(IncompleteError):
+            plans = await feed.plan(plans[0].plan.time_range)
+            fetched = await _fetch_all(plans, counter)
     # for others who ask this node: with its nodes, a log that was synced whole is whole
     nodes = _Counter(node, cost, lambda progress: None)
     await asyncio.gather(
@@ -140,7 +143,7 @@ async def sync_range(
     )
     report = ReadReport()
     for each in plans:
-        if all(fetched):
+        if fetched:
             # corrections that lie elsewhere, so that the range can be read without peers
             await each.segment.reader.corrections(each.plan, report)
         await _settle(each, result, report)
@@ -201,6 +204,24 @@ class _Counter:
 def _parts(each: SegmentPlan) -> list[tuple[Core, list[tuple[int, int]]]]:
     reader = each.segment.reader
     return [(reader.archive, each.plan.archive_blocks()), (reader.tail, each.plan.tail_blocks())]
+
+
+async def _fetch_all(plans: list[SegmentPlan], counter: _Counter) -> bool:
+    """Whether everything that is planned came."""
+    came = await asyncio.gather(
+        *(_fetch(core, blocks, counter) for each in plans for core, blocks in _parts(each))
+    )
+    return all(came)
+
+
+async def _was_sealed(plans: list[SegmentPlan]) -> bool:
+    """Whether part of a planned tail may be in the archive by now, and nowhere else any more."""
+    for each in plans:
+        if each.plan.tail is not None:
+            archive = await each.segment.reader.archive.info()
+            if archive.length > each.plan.archive_length:
+                return True
+    return False
 
 
 async def _fetch(
