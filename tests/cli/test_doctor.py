@@ -41,7 +41,7 @@ def test_json_has_one_object_with_every_check(data, capsys):
     code = main(["doctor", "--json", "--data-dir", str(data.root)])
     report = json.loads(capsys.readouterr().out)
     checks = report["checks"]
-    assert code == (0 if report["ok"] else 1)
+    assert code == (0 if report["ok"] else 3)
     assert report["ok"] == all(check["ok"] is not False for check in checks.values())
     assert checks["node"]["ok"] is True
     assert int(checks["node"]["version"].split(".")[0]) >= 20
@@ -59,7 +59,7 @@ def test_nothing_is_made_by_looking(data, capsys):
 
 def test_what_is_wrong_is_marked_and_has_a_hint(data, monkeypatch, capsys):
     monkeypatch.setenv("TRADERCAST_NODE", "/nonexistent/node")
-    assert main(["doctor", "--data-dir", str(data.root)]) == 1
+    assert main(["doctor", "--data-dir", str(data.root)]) == 3
     lines = capsys.readouterr().out.splitlines()
     at = next(index for index, line in enumerate(lines) if line.startswith("✗ node:"))
     assert "/nonexistent/node" in lines[at]
