@@ -9,11 +9,6 @@ import pytest
 from support.commands import wait_until
 from support.relay import relay
 
-# Long runs: on a busy machine blocks under way at a kill are fetched again, and the limit on what
-# is received is passed.  Until that is mended they are not part of every CI run.
-pytestmark = pytest.mark.slow
-
-
 RATE = 2_000_000  # bytes a second: the 6 MB take three seconds
 IN_FLIGHT = 192 << 10  # bytes at most that a kill loses: a frame, a block, a socket's buffer
 
@@ -65,7 +60,7 @@ def test_the_sidecar_is_killed_and_the_same_run_goes_on(machines, large_publishe
         command = reader.start("sync", link_by(serving, line))
         for moment in moments(kills, 5_900_000):
             reached(line, moment, command)
-            assert reader.kill_sidecar()
+            wait_until(reader.kill_sidecar)  # the one that follows the last may not be there yet
         [synced] = command.result(0)
         received = line.received
         again = reader.sync(link_by(serving, line))
