@@ -14,6 +14,7 @@ from tradercast.cli.commands import (
     export,
     feeder,
     gaps,
+    health,
     identity,
     info,
     listener,
@@ -52,10 +53,12 @@ def build() -> typer.Typer:
     command(app, "collect", examples=collect.EXAMPLES, service=True)(collect.collect)
     command(app, "feeder", examples=feeder.EXAMPLES, service=True)(feeder.feeder)
     command(app, "listener", examples=listener.EXAMPLES, service=True)(listener.listener)
-    command(app, "doctor", examples=doctor.EXAMPLES)(doctor.doctor)
+    command(app, "health", examples=health.EXAMPLES)(health.health)
+    command(app, "doctor", examples=doctor.EXAMPLES, environment=True)(doctor.doctor)
     keys = group(app, "identity", identity.show, examples=identity.EXAMPLES)
     command(keys, "show", examples=identity.SHOW_EXAMPLES)(identity.show)
     command(keys, "new", examples=identity.NEW_EXAMPLES)(identity.new)
+    command(keys, "lend", examples=identity.LEND_EXAMPLES)(identity.lend)
     command(keys, "delegate", examples=identity.DELEGATE_EXAMPLES)(identity.delegate)
     command(keys, "install", examples=identity.INSTALL_EXAMPLES)(identity.install)
     command(keys, "export-root", examples=identity.EXPORT_EXAMPLES)(identity.export_root)

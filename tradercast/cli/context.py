@@ -117,12 +117,18 @@ Body = Callable[..., Result | Coroutine[Any, Any, Result]]
 
 
 def command(
-    app: typer.Typer, name: str, *, examples: Sequence[str] = (), service: bool = False
+    app: typer.Typer,
+    name: str,
+    *,
+    examples: Sequence[str] = (),
+    service: bool = False,
+    environment: bool = False,
 ) -> Callable[[Body], Body]:
     """Register ``body(cli, …)`` as the command `name` of `app`.
 
-    A `service` logs, and finds its options in the environment too: ``--topic-template`` of the
-    listener is ``TRADERCAST_LISTENER_TOPIC_TEMPLATE``, else ``TRADERCAST_TOPIC_TEMPLATE``.
+    A `service` logs.  It, and what has `environment`, finds its options in the environment too:
+    ``--topic-template`` of the listener is ``TRADERCAST_LISTENER_TOPIC_TEMPLATE``, else
+    ``TRADERCAST_TOPIC_TEMPLATE``.
 
     `body` is a function or a coroutine function; it has typer's annotations behind its first
     parameter, a docstring for ``--help``, and returns nothing or an exit code.  Typer only
@@ -130,7 +136,9 @@ def command(
     """
 
     def register(body: Body) -> Body:
-        app.command(name, epilog=_epilog(examples))(_parser(body, name if service else None))
+        app.command(name, epilog=_epilog(examples))(
+            _parser(body, name if service or environment else None, service)
+        )
         return body
 
     return register
@@ -150,7 +158,9 @@ def group(app: typer.Typer, name: str, body: Body, *, examples: Sequence[str] = 
     return inner
 
 
-def _parser(body: Body, service: str | None = None) -> Callable[..., Callable[[], Result] | None]:
+def _parser(
+    body: Body, named: str | None = None, service: bool = False
+) -> Callable[..., Callable[[], Result] | None]:
     """What typer calls: it takes in the common options and returns the call of `body`."""
     hints = typing.get_type_hints(body, include_extras=True)
     own = list(inspect.signature(body).parameters.values())[1:]
@@ -171,7 +181,7 @@ def _parser(body: Body, service: str | None = None) -> Callable[..., Callable[[]
         cli.merge(data_dir, json, quiet, debug)
         if ctx.invoked_subcommand is not None:
             return None
-        if service is not None:
+        if service:
             cli.serve(log_format, log_level)
 
         def call() -> Result:
@@ -187,12 +197,12 @@ def _parser(body: Body, service: str | None = None) -> Callable[..., Callable[[]
         "debug": (DebugOption, False),
         "config": (ConfigOption, None),
     }
-    if service is not None:
-        logs = {"log_format": LogFormatOption, "log_level": LogLevelOption}
-        for key, hint in (hints | logs).items():
-            if typing.get_origin(hint) is Annotated:
-                kind, info = typing.get_args(hint)
-                hints[key] = Annotated[kind, in_environment(info, key, service)]
+    logs = {"log_format": LogFormatOption, "log_level": LogLevelOption} if service else {}
+    for key, hint in (hints | logs).items():
+        if named is not None and typing.get_origin(hint) is Annotated:
+            kind, info = typing.get_args(hint)
+            hints[key] = Annotated[kind, in_environment(info, key, named)]
+    if service:
         common["log_format"] = (hints["log_format"], None)
         common["log_level"] = (hints["log_level"], LogLevel.INFO)
     keyword = inspect.Parameter.KEYWORD_ONLY

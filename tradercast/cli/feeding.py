@@ -8,9 +8,11 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from tradercast.addresses import Address
+from tradercast.cli.node_metrics import Traffic, node_readings
 from tradercast.client.holdings import Holding
 from tradercast.client.hosting import Host, HostOptions, hosting
 from tradercast.client.node import Node
@@ -32,7 +34,6 @@ from tradercast.swarm.announcement import topic_of_root
 
 _SIBLING_S = 10.0
 _TURN_S = 0.5
-_STATS_S = 10.0
 _FILE = "feeder.json"
 
 log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ async def feeding(
         )
         lease = KafkaLease(options.kafka, f"tradercast-catalog-{name}", options.topics[0], own)
         await stack.enter_async_context(lease)
-        transfers: dict[str, int] = {}
+        traffic = Traffic()
         feeder = Feeder(
             source,
             listing.open_writer,
@@ -124,7 +125,10 @@ async def feeding(
         if options.metrics is not None:
             telemetry = Telemetry(
                 "feeder",
-                lambda: feeder_readings(feeder, source.highest, transfers, listing.listed),
+                lambda: chain(
+                    feeder_readings(feeder, source.highest, {}, listing.listed),
+                    node_readings("feeder", traffic, node),
+                ),
                 lambda: source.trouble,
             )
             metrics = await stack.enter_async_context(telemetry.serving(options.metrics))
@@ -134,7 +138,7 @@ async def feeding(
                 others = [
                     group.create_task(host.server.run()),
                     group.create_task(listing.run(lambda: lease.held)),
-                    group.create_task(_count_transfers(node, transfers)),
+                    group.create_task(traffic.watch(node)),
                 ]
                 await feeder.run()
                 for task in others:
@@ -238,14 +242,3 @@ class Listing:
         self._node.holdings.add(Holding(self._identity.root, feed))
         self._host.server.wake()
         return True
-
-
-async def _count_transfers(node: Node, transfers: dict[str, int]) -> None:
-    """Keep what was exchanged with peers since the sidecar started."""
-    while True:
-        with contextlib.suppress(SidecarLostError):
-            stats = await node.store.stats()
-            connections = [*stats["peers"], stats["closed"]]
-            transfers["sent"] = sum(one["bytes_out"] for one in connections)
-            transfers["received"] = sum(one["bytes_in"] for one in connections)
-        await asyncio.sleep(_STATS_S)

@@ -239,6 +239,25 @@ class Identity:
         (self._directory / ROOT_FILE).unlink(missing_ok=True)
         self._root_seed = None
 
+    def lend(self, directory: Path) -> None:
+        """Give all keys of the publisher to a standby's identity directory.
+
+        The node's key stays: no two nodes may have the same.
+
+        Raises
+        ------
+        UsageError
+            If another identity is there.
+        """
+        make_secret_dir(directory)
+        for name in (ROOT_FILE, PUBLISHER_FILE):
+            seed = read_seed(self._directory / name)
+            if seed is not None and create_seed(directory / name, seed) != seed:
+                raise UsageError(f"there is another identity in {directory}")
+        found = read_delegation(self._directory)
+        if found is not None:
+            replace_file(directory / DELEGATION_FILE, found.to_text().encode() + b"\n")
+
     def _check_own(self, delegation: Delegation) -> None:
         if delegation.root != self.root or delegation.catalog_key != self.catalog_key:
             raise VerificationError(

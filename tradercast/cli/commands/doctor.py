@@ -20,7 +20,7 @@ EXAMPLES = (
     "tradercast doctor",
     "tradercast doctor --json",
     "tradercast doctor --data-dir /srv/tc",
-    "tradercast doctor --mongo file:/etc/tradercast/mongo --kafka kafka1:9092",
+    "tradercast doctor --mongo 'mongodb://db1/market?replicaSet=rs0' --kafka kafka1:9092",
 )
 MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("–", "dim")}
 

@@ -23,6 +23,7 @@ from tradercast.feed.identity import (
 )
 from tradercast.feed.secret_files import read_seed
 from tradercast.links import Link
+from tradercast.paths import DataDir
 from tradercast.timerange import NS_PER_DAY, format_time_ns
 
 EXAMPLES = ("tradercast identity", "tradercast identity --json", "tradercast identity new")
@@ -30,6 +31,7 @@ SHOW_EXAMPLES = ("tradercast identity show", "tradercast identity show --json")
 NEW_EXAMPLES = ("tradercast identity new", "tradercast identity new --data-dir /srv/tc")
 INSTALL_EXAMPLES = ("tradercast identity install TEXT   # what `identity delegate` printed",)
 EXPORT_EXAMPLES = ("tradercast identity export-root /media/usb/root.key",)
+LEND_EXAMPLES = ("tradercast identity lend /srv/standby",)
 DELEGATE_EXAMPLES = (
     "tradercast identity delegate",
     "tradercast identity delegate --root-key /media/usb/root.key --catalog KEY",
@@ -117,6 +119,21 @@ def export_root(
     cli.out.emit({"exported": file})
     cli.out.print(f"The root key is in {file} and no longer here.")
     cli.out.note("Without it nobody can renew the delegation: keep a copy in a safe place.")
+
+
+def lend(
+    cli: Cli,
+    directory: Annotated[Path, typer.Argument(help="The standby's data directory.")],
+) -> None:
+    """Give the publisher's keys to a standby's data directory; without any, make them first.
+
+    The standby gets a node key of its own when it starts. Doing it again changes nothing.
+    """
+    cli.data_dir.ensure()
+    identity = Identity.load_or_create(cli.data_dir.identity)
+    identity.delegation(time.time_ns())
+    identity.lend(DataDir(directory).ensure().identity)
+    _tell(cli, load_public(cli.data_dir.identity))
 
 
 def _tell(cli: Cli, found: PublicIdentity) -> None:

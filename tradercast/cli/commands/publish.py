@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,8 +91,13 @@ async def publish(
     async def add(node: Node) -> None:
         await _import(cli, node, feed, files, columns, segment, native_symbol)
 
+    @contextlib.asynccontextmanager
+    async def added(node: Node) -> AsyncIterator[None]:
+        await add(node)
+        yield
+
     if serve:
-        await serve_until_stopped(cli, options, first=add)
+        await serve_until_stopped(cli, options, added)
         return 0
     async with Node(cli.data_dir) as node:
         await add(node)

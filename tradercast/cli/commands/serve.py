@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -12,21 +14,26 @@ from tradercast.addresses import Address, format_address, parse_address
 from tradercast.cli.context import Cli
 from tradercast.cli.options import (
     BootstrapOption,
+    MetricsOption,
     PeerOption,
     addresses,
     checked,
     listening_address,
 )
+from tradercast.cli.seeding import seeding
+from tradercast.client import extras
 from tradercast.client.hosting import Host, HostOptions, hosting
 from tradercast.client.node import Node
 from tradercast.client.publishing import own_link
-from tradercast.links import is_local_only
+from tradercast.links import Link, is_local_only
 from tradercast.paths import DIRECTORY_PORT, LOOPBACK, PEER_PORT
 
+_KEY = "8k1o1opr46p8gwr1nqxb5y3mz4ta6h7jkc9ed3usi5w7xqn1yrco"
 EXAMPLES = (
     "tradercast serve",
     "tradercast serve --listen 0.0.0.0:7340 --dht 0.0.0.0:7341 --advertise 203.0.113.7",
     "tradercast serve --bootstrap 203.0.113.7:7341 --json",
+    f"tradercast serve --follow 'tradercast://{_KEY}?bootstrap=203.0.113.7:7341'",
 )
 
 ListenOption = Annotated[
@@ -62,14 +69,33 @@ async def serve(
     no_dht: NoDhtOption = False,
     bootstrap: BootstrapOption = None,
     peer: PeerOption = None,
+    follow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--follow",
+            metavar="LINK",
+            help="Keep a whole copy of this publisher or feed, up to date; repeatable.",
+            callback=checked(Link.parse),
+        ),
+    ] = None,
+    metrics: MetricsOption = None,
 ) -> int:
     """Give everything this node holds to whoever asks, until it is stopped.
 
     Announces it in the directory and prints the link to pass on.  Without data it is a
     directory node that others can join through.
     """
+    links = [Link.parse(text) for text in follow or ()]
     options = host_options(listen, advertise, None if no_dht else dht, bootstrap, peer)
-    await serve_until_stopped(cli, options)
+    options = replace(
+        options,
+        bootstrap=(*options.bootstrap, *(each for link in links for each in link.bootstrap)),
+        peers=(*options.peers, *(each for link in links for each in link.peers)),
+    )
+    if metrics is not None:
+        extras.load("prometheus_client", "operator")
+    at = parse_address(metrics, listen=True) if metrics else None
+    await serve_until_stopped(cli, options, lambda node: seeding(cli, node, links, at))
     return 0
 
 
@@ -91,15 +117,15 @@ def host_options(
 
 
 async def serve_until_stopped(
-    cli: Cli, options: HostOptions, first: Callable[[Node], Awaitable[None]] | None = None
+    cli: Cli,
+    options: HostOptions,
+    beside: Callable[[Node], AbstractAsyncContextManager[None]] = lambda node: nullcontext(),
 ) -> None:
     """Serve until a signal comes, which is the ordinary end.
 
-    `first` is done once the ports are ours, so that a busy one is no surprise after hours.
+    `beside` is entered once the ports are ours, so that a busy one is no surprise after hours.
     """
-    async with Node(cli.data_dir) as node, hosting(node, options) as host:
-        if first is not None:
-            await first(node)
+    async with Node(cli.data_dir) as node, hosting(node, options) as host, beside(node):
         own_link(node)
         try:
             await _announce(cli, node, host)
