@@ -50,10 +50,8 @@ async def follow_feed(
     changed = asyncio.Event()
 
     def news(event: Event) -> None:
-        key, is_peer = event.data.get("key"), event.topic.startswith("peer.")
-        if key in logs or is_peer:
+        if event.data.get("key") in logs or event.topic.startswith("peer."):
             follower.wake()
-        if key == newest.reader.archive.key or is_peer:
             changed.set()
 
     unwatch = node.watch(news)

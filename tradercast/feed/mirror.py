@@ -73,11 +73,13 @@ class Mirror:
         if wanted:
             async for _ in self._archive.download(wanted, self._stall_s):
                 pass
-        limit = min(in_use, (await self._tail.info()).length - self._keep)
+        kept = (await self._tail.info()).length - self._keep
+        limit = min(in_use, kept)
         for run in sealed:
             if run.start_block < limit:  # the sidecar puts the chunks on the disk before
                 await self._tail.clear(run.start_block, min(run.end_block, limit))
-        self._done = length
+        if in_use >= kept:
+            self._done = length
 
     async def _sealed(self, end_seq: int) -> list[_Sealed]:
         """The held tail blocks before record `end_seq`, run by run."""
