@@ -82,7 +82,9 @@ async def sync(
 ) -> int:
     """Fetch a range of a feed from the swarm; what is here already is not fetched again.
 
-    Stop it at any time: the next run goes on where this one stopped.  Exit code 3: part of it
+    Stop it at any time: the next run goes on where this one stopped.  With --follow the next run
+    prints none again: what came while none ran is fetched, and only what comes then is printed.
+    Exit code 3: part of it
     could not be had, be it that nobody has it or that peers sent only what the publisher did not
     sign (which is refused and said); what is here is right.  Exit code 5: the publisher itself
     signed two versions.
