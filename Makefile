@@ -11,6 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # The stamps live in what they vouch for: deleting that deletes them.
 PACKAGE := $(VENV)/.installed
+RIVALS := $(VENV)/.installed-bench
 SIDECAR := node_bridge/node_modules/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -19,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 JOBS ?= auto
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup servers test test-python test-node test-long test-faults demo lint lint-code lint-format lint-types lint-client format bench wheel clean
+.PHONY: help setup servers test test-python test-node test-long test-faults demo lint lint-code lint-format lint-types lint-client format bench bench-quick wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,8 +77,15 @@ format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## print the figures: bytes a trade, encode, decode, publish, sync
+bench: setup $(RIVALS) ## measure everything, also beside other ways to get history
 	$(BIN)/python -m bench $(ARGS)
+
+bench-quick: setup $(RIVALS) ## the same with fewer trades and runs, within five minutes
+	$(BIN)/python -m bench --quick $(ARGS)
+
+$(RIVALS): $(PACKAGE)
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
 
 wheel: setup ## build the wheel and the sdist into dist/
 	$(BIN)/python -m hatchling build

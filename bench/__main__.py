@@ -1,4 +1,4 @@
-"""``python -m bench [codec] [publish] [cold] [--json] [--trades N] [--pairs N]``: the figures."""
+"""Figures: ``python -m bench [NAME…] [--quick]``; a NAME is a section or a comparison in one."""
 
 from __future__ import annotations
 
@@ -6,86 +6,60 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from bench import codec
-from bench.market import Market, bootstrap, default_file, load, write_parquet
-from bench.pairs import cold_against_http
-from bench.publishing import publish_arrays, publish_parquet
+from bench.machine import describe
+from bench.market import bootstrap, default_file, load
+from bench.report import Report
+from bench.rivals import rivals_of_cold, rivals_of_warm
+from bench.sections import SECTIONS, Settings
+from bench.stage import Stage
 
-NAMES = ("codec", "publish", "cold")
-FLOORS = {
-    "bytes_per_trade": "at most 3.05",
-    "decode_full_mtrades_s": "at least 80",
-    "publish_parquet_per_s": "at least 3,000,000",
-    "cold_vs_http_parquet_optimised": "at least 0.8",
-    "cold_peak_mb": "at most 400",
+COMPARISONS = {
+    **{rival.key: "sync" for rival in rivals_of_cold(0)},
+    **{rival.key: "local" for rival in rivals_of_warm()},
 }
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Parse, measure, print; a run of everything is also written to ``bench/results``."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", default=[], help=f"of {', '.join(NAMES)}")
+    parser.add_argument("names", nargs="*", default=[], help=f"{', '.join(SECTIONS)}, cold_vs_…")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    parser.add_argument("--quick", action="store_true", help="1 M trades, 3 pairs: some minutes")
     parser.add_argument("--file", type=Path, default=None, help="the real trades (CSV)")
-    parser.add_argument("--trades", type=int, default=10_000_000, help="made by block bootstrap")
-    parser.add_argument("--pairs", type=int, default=5, help="of cold sync and HTTP download")
+    parser.add_argument("--trades", type=int, default=None, help="made by block bootstrap")
+    parser.add_argument("--pairs", type=int, default=None, help="of each comparison")
     options = parser.parse_args()
-    names = options.names or list(NAMES)
-    unknown = set(names) - set(NAMES)
-    if unknown:
+    only = {name for name in options.names if name in COMPARISONS}
+    names = dict.fromkeys(COMPARISONS.get(name, name) for name in options.names or SECTIONS)
+    if unknown := set(names) - set(SECTIONS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     file = options.file or default_file()
     if not file.is_file():
         parser.error(f"no real trades at {file}: set TRADERCAST_DATA or give --file")
-    found = measure(names, file, options.trades, options.pairs, say=not options.json)
+    trades = options.trades or (1_000_000 if options.quick else 10_000_000)
+    pairs = options.pairs or (3 if options.quick else 9)
+    settings = Settings(file, pairs, 5_000 if options.quick else 50_000, frozenset(only))
+
+    told = {"trades": trades, "pairs": pairs, "own threads": os.cpu_count()}
+    report = Report(describe(), told, quiet=options.json)
+    asyncio.run(measure(list(names), trades, settings, report))
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(report.found))
+    elif not options.names:
+        paths = report.write(RESULTS, "quick" if options.quick else "latest")
+        print("written: " + ", ".join(os.path.relpath(path) for path in paths))
 
 
-def measure(names: list[str], file: Path, trades: int, pairs: int, *, say: bool) -> dict[str, Any]:
+async def measure(names: list[str], trades: int, settings: Settings, report: Report) -> None:
     """Measure what was asked for; each figure is told as soon as it is known."""
-    found: dict[str, Any] = {}
-
-    def note(figures: dict[str, Any]) -> None:
-        found.update(figures)
-        for name, value in figures.items():
-            if say:
-                floor = f"   (floor: {FLOORS[name]})" if name in FLOORS else ""
-                print(f"{name:<36}{_shown(value)}{floor}", flush=True)
-
-    python = platform.python_version()
-    note({"machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {python}"})
-    if "codec" in names:
-        note(codec.measure(file))
-    if {"publish", "cold"} & set(names):
-        market = bootstrap(load(file), trades)
-        note({"trades": len(market)})
-        with tempfile.TemporaryDirectory(prefix="tradercast-bench-") as folder:
-            asyncio.run(_with_feed(names, market, Path(folder), pairs, note))
-    return found
-
-
-async def _with_feed(names: list[str], market: Market, folder: Path, pairs: int, note: Any) -> None:
-    for kind in ("optimised", "float"):
-        await asyncio.to_thread(write_parquet, market, folder / f"{kind}.parquet", kind)
-    note({"parquet_optimised_bytes": (folder / "optimised.parquet").stat().st_size})
-    publisher = folder / "publisher"
-    note(await publish_parquet(folder / "float.parquet", publisher, len(market)))
-    if "publish" in names:
-        note(await publish_arrays(market, folder / "arrays"))
-    if "cold" in names:
-        note(await cold_against_http(folder, publisher, len(market), pairs))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.3f}" if value < 1_000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    with tempfile.TemporaryDirectory(prefix="tradercast-bench-") as folder:
+        stage = Stage(Path(folder), bootstrap(load(settings.file), trades))
+        for name in names:
+            await SECTIONS[name](stage, report, settings)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ _PATIENCE_S = 300.0
 
 
 class Child:
-    """A running ``python -m bench.…``; its lines are JSON objects.
+    """A running process of the benchmark; its lines are JSON objects.
 
     Parameters
     ----------
@@ -53,14 +54,17 @@ class Child:
         self.process.stdin.write(f"{text}\n".encode())
 
 
+def python(module: str, *arguments: object) -> list[str]:
+    """The command ``python -m module``."""
+    return [sys.executable, "-m", module, *map(str, arguments)]
+
+
 @asynccontextmanager
-async def child(module: str, *arguments: object) -> AsyncIterator[Child]:
-    """Start ``python -m module``; it is killed at the end if it has not ended."""
+async def child(command: Sequence[str], **environ: str) -> AsyncIterator[Child]:
+    """Start a command with more environment; it is ended at the end if it has not ended."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        *map(str, arguments),
+        *command,
+        env={**os.environ, **environ},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
@@ -68,10 +72,10 @@ async def child(module: str, *arguments: object) -> AsyncIterator[Child]:
     try:
         yield Child(process)
     finally:
-        if process.returncode is None:
-            process.terminate()
         if process.stdin is not None:
             process.stdin.close()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
 
 
@@ -117,10 +121,25 @@ def peak_mb(pid: int | None = None) -> float:
     return int(line.split()[1]) * 1024 / 1e6
 
 
+def finish(clock: Clock, ts: Any, price: Any, size: Any, **more: Any) -> None:
+    """From within a child: stop the clock, and tell what was spent and what there is now.
+
+    Parameters
+    ----------
+    clock : Clock
+        Begun when the word came.
+    ts, price, size : int64 arrays
+        ns UTC, cents, 1e-5.
+    **more
+        Further figures, such as ``bytes`` on the wire.
+    """
+    spent = clock.read()
+    peak = peak_mb()
+    say(records=len(ts), digest=digest(ts, price, size), peak_mb=peak, **spent, **more)
+
+
 def digest(*columns: Any) -> str:
     """A hash of columns, to compare what two sides ended with."""
-    import hashlib
-
     total = hashlib.blake2b(digest_size=16)
     for column in columns:
         assert column.dtype == np.int64

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from bench.market import load_texts
+from bench.market import Market, load, load_texts, write_parquet
 from tradercast import chunks
 from tradercast.feeds import FeedId
 from tradercast.records import Decimals, Trades
@@ -70,6 +71,14 @@ def decode_rate(blocks: list[bytes], repeats: int) -> float:
     return len(buffers) / best(run, repeats)
 
 
+def parquet_bytes(market: Market) -> int:
+    """Size of the same columns as one optimised Parquet file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "real.parquet"
+        write_parquet(market, file, "optimised")
+        return file.stat().st_size
+
+
 def cut(trades: Trades) -> list[Trades]:
     """The runs that the cut rule makes."""
     cuts, _ = chunks.find_cuts(trades.times(), chunks.CutState())
@@ -88,20 +97,20 @@ def measure(path: Path, repeats: int = 15) -> dict[str, float]:
     full = [trades[a : a + chunks.MAX_RECORDS] for a in range(0, count, chunks.MAX_RECORDS)][:-1]
     blocks, full_blocks = archive(runs), encode_only(full)
     total = sum(map(len, blocks))
+    parquet = parquet_bytes(load(path))
     in_full = sum(map(len, full))
     return {
-        "trades": count,
+        "real_trades": count,
         "chunks": len(blocks) // 2,
         "bytes_per_trade": total / count,
         "bytes_per_trade_chunks_only": sum(map(len, blocks[::2])) / count,
         "bytes_per_trade_full_chunks": sum(map(len, full_blocks)) / in_full,
-        "decode_full_mtrades_s": decode_rate(full_blocks, repeats) / 1e6,
-        "decode_hourly_mtrades_s": decode_rate(blocks[::2], repeats) / 1e6,
-        "encode_mtrades_s": count / best(lambda: encode_only(runs), 5) / 1e6,
-        "archive_mtrades_s": count / best(lambda: archive(runs), 5) / 1e6,
-        "from_strings_price_mvalues_s": count
-        / best(lambda: Decimals.from_strings(prices), 5)
-        / 1e6,
-        "from_strings_size_mvalues_s": count / best(lambda: Decimals.from_strings(sizes), 5) / 1e6,
-        "to_strings_mvalues_s": count / best(price.to_strings, 5) / 1e6,
+        "decode_full_trades_per_s": decode_rate(full_blocks, repeats),
+        "decode_hourly_trades_per_s": decode_rate(blocks[::2], repeats),
+        "encode_trades_per_s": count / best(lambda: encode_only(runs), 5),
+        "archive_trades_per_s": count / best(lambda: archive(runs), 5),
+        "from_strings_price_values_per_s": count / best(lambda: Decimals.from_strings(prices), 5),
+        "from_strings_size_values_per_s": count / best(lambda: Decimals.from_strings(sizes), 5),
+        "to_strings_values_per_s": count / best(price.to_strings, 5),
+        "parquet_optimised_bytes_per_trade": parquet / count,
     }

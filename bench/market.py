@@ -43,6 +43,9 @@ class Market:
     def __len__(self) -> int:
         return len(self.ms)
 
+    def __getitem__(self, rows: slice) -> Market:
+        return Market(self.ms[rows], self.price[rows], self.size[rows])
+
     def trades(self) -> Trades:
         """The same as records."""
         return Trades(
@@ -99,6 +102,15 @@ def bootstrap(real: Market, count: int, seed: int = 0) -> Market:
     low, high = 1_000_000, 10_000_000
     price = high - np.abs((price - low) % (2 * (high - low)) - (high - low))
     return Market(real.ms[0] + np.cumsum(gaps), price, size)
+
+
+def write_csv(market: Market, path: Path) -> None:
+    """A CSV file with the columns ms, price, size."""
+    import polars as pl
+
+    pl.DataFrame(
+        {"ms": market.ms, "price": market.price / 1e2, "size": market.size / 1e5}
+    ).write_csv(path)
 
 
 def write_parquet(market: Market, path: Path, kind: str) -> None:

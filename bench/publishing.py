@@ -39,7 +39,7 @@ async def publish_parquet(file: Path, data_dir: Path, count: int) -> dict[str, f
         )
     )[-1]
     assert line["added"] == count
-    return {"publish_parquet_per_s": count / line["seconds"]}
+    return {"publish_parquet_trades_per_s": count / line["seconds"]}
 
 
 async def publish_arrays(market: Market, data_dir: Path) -> dict[str, float]:
@@ -55,7 +55,7 @@ async def publish_arrays(market: Market, data_dir: Path) -> dict[str, float]:
         report = await writer.import_batches(batches())
         seconds = time.perf_counter() - start
     assert report.added == len(trades)
-    return {"publish_arrays_per_s": len(trades) / seconds}
+    return {"publish_arrays_trades_per_s": len(trades) / seconds}
 
 
 async def command(*arguments: object, data_dir: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""Child: a new node syncs a feed by link and loads it into numpy arrays.
+"""A new node syncs a feed by link and loads it into numpy arrays.
 
-``python -m bench.ours DATA_DIR LINK [warm]``.  Clock: from the first call of the opened client to
-the arrays; the process and its sidecar run already.  ``warm`` reads once more what is on the disk.
+``python -m bench.sides.ours DATA_DIR LINK [warm]``.  Clock: from the first call of the opened
+client to the arrays; the process and its sidecar run already.  ``warm`` reads what is on the disk.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from bench.children import Clock, digest, peak_mb, say, wait_for_go
+from bench.children import Clock, finish, peak_mb, wait_for_go
 from tradercast import aio
 
 
@@ -23,16 +23,8 @@ async def main(data_dir: Path, link: str, *, warm: bool) -> None:
         clock = Clock({"sidecar": sidecar})
         result = await client.trades(link, sync=not warm)
         columns = result.to_numpy(price_type="fixed")
-        spent = clock.read()
-        peak = peak_mb()
         arrays = [columns[name] for name in ("ts_event", "price", "size")]
-        say(
-            records=len(result),
-            digest=digest(*arrays),
-            peak_mb=peak,
-            sidecar_peak_mb=peak_mb(sidecar),
-            **spent,
-        )
+        finish(clock, *arrays, sidecar_peak_mb=peak_mb(sidecar))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Child: an aiohttp server of one directory.  ``python -m bench.http_server DIRECTORY``."""
+"""An aiohttp server of one directory.  ``python -m bench.servers.files DIRECTORY``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bench.children import say
 
 
 async def main(directory: Path) -> None:
-    """Serve until the process is ended; the first line says on which port."""
+    """Serve until the process is ended; the first line says where."""
     app = web.Application()
     app.router.add_static("/", directory)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    say(port=runner.addresses[0][1])
+    say(url=f"http://127.0.0.1:{runner.addresses[0][1]}")
     await asyncio.Event().wait()
 
 

@@ -1,0 +1,1 @@
+"""One way each of getting trades into numpy arrays: a process that is ready, waits, works."""
