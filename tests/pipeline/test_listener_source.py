@@ -39,7 +39,7 @@ async def take(source: MongoSource, position: Position, enough: Any) -> list[Sou
 
 def found(batches: list[SourceBatch]) -> tuple[list[Any], list[Any]]:
     documents = [one["_id"] for batch in batches for one in batch.documents]
-    events = [one["documentKey"]["_id"] for batch in batches for one in batch.events]
+    events = [one["fullDocument"]["_id"] for batch in batches for one in batch.events]
     return documents, events
 
 

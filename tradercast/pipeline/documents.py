@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ _SIDES = {"buy": Side.BUY, "sell": Side.SELL, "unknown": Side.UNKNOWN, None: Sid
 _SIDE_NAMES = ("unknown", "buy", "sell")
 _MAX_DELAY_NS = NS_PER_DAY
 _MAX_ID = 2**63 - 1
+_FIELDS = ("exchange", "symbol", "trade_id", "ts_event", "ts_recv", "side", "price", "size")
 
 
 class Reason(StrEnum):
@@ -158,6 +160,7 @@ class _Batch:
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self._documents = documents
+        self._columns = _whole_columns(documents)
         self.rejected: dict[int, tuple[Reason, str]] = {}
 
     def accepted(self) -> I64:
@@ -168,8 +171,15 @@ class _Batch:
     def feeds(self, channel: str) -> tuple[I64, tuple[FeedId, ...]]:
         numbers: dict[tuple[str, str], int] = {}
         feeds: list[FeedId] = []
-        feed = np.zeros(len(self._documents), np.int64)
-        names = zip(self._column("exchange"), self._column("symbol"), strict=True)
+        names = list(zip(self._column("exchange"), self._column("symbol"), strict=True))
+        try:
+            for name in dict.fromkeys(names):
+                feeds.append(FeedId(*name, channel))
+                numbers[name] = len(numbers)
+            return np.array([numbers[name] for name in names], np.int64), tuple(feeds)
+        except (BadNameError, TypeError):  # one of them is to be rejected
+            numbers, feeds = {}, []
+        feed = np.zeros(len(names), np.int64)
         for row, name in enumerate(names):
             try:
                 number = numbers.get(name)
@@ -229,8 +239,12 @@ class _Batch:
         return Ids.from_strings(texts)
 
     def sides(self) -> U8:
-        side = np.zeros(len(self._documents), np.uint8)
-        for row, value in enumerate(self._column("side")):
+        values = self._column("side")
+        try:
+            return np.array([_SIDES[value] for value in values], np.uint8)
+        except (KeyError, TypeError):  # one of them is to be rejected
+            side = np.zeros(len(values), np.uint8)
+        for row, value in enumerate(values):
             known = _SIDES.get(value) if isinstance(value, str | None) else None
             if known is None:
                 self._reject(row, Reason.BAD_SIDE, value)
@@ -240,7 +254,7 @@ class _Batch:
 
     def numbers(self, field: str, missing: Reason, bad: Reason) -> Decimals:
         values = self._column(field)
-        texts: list[str] = values
+        texts: Sequence[str] = values
         if set(map(type, values)) != {str}:
             texts = [self._number(row, value, missing, bad) for row, value in enumerate(values)]
         try:
@@ -256,7 +270,9 @@ class _Batch:
         for row in sorted(below):
             self._reject(row, Reason.NEGATIVE_SIZE, self._documents[row]["size"])
 
-    def _column(self, field: str) -> list[Any]:
+    def _column(self, field: str) -> Sequence[Any]:
+        if field in self._columns:
+            return self._columns[field]
         return [document.get(field) for document in self._documents]
 
     def _number(self, row: int, value: Any, missing: Reason, bad: Reason) -> str:
@@ -280,6 +296,15 @@ class _Batch:
     def _reject(self, row: int, reason: Reason, value: object) -> None:
         if row not in self.rejected:
             self.rejected[row] = (reason, _shown(value))
+
+
+def _whole_columns(documents: Sequence[Document]) -> dict[str, Sequence[Any]]:
+    """The columns of documents that have all fields, which takes half as long as each alone."""
+    try:
+        rows = map(itemgetter(*_FIELDS), documents)
+        return dict(zip(_FIELDS, zip(*rows, strict=True), strict=bool(documents)))
+    except KeyError:
+        return {}
 
 
 def _shown(value: object) -> str:

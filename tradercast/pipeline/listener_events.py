@@ -13,6 +13,7 @@ from tradercast.pipeline.mapping import Document, FieldMap
 from tradercast.records import Kind
 
 Event = Mapping[str, Any]
+_OF_DOCUMENTS = frozenset(("insert", "update", "replace", "delete"))
 
 
 class LetterReason(StrEnum):
@@ -263,7 +264,7 @@ def _by_collection(events: Sequence[Event]) -> Iterator[tuple[str, Sequence[Even
     run: list[Event] = []
     current = ""
     for event in events:
-        if "documentKey" not in event:
+        if event["operationType"] not in _OF_DOCUMENTS:
             continue
         namespace = event["ns"]
         collection = f"{namespace['db']}.{namespace['coll']}"

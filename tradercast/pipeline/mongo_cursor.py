@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ import bson
 from bson import Timestamp
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.json_util import RELAXED_JSON_OPTIONS, JSONOptions, dumps
+from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 
+from tradercast.errors import FormatError
 from tradercast.pipeline.listener_state import ClusterTime
 
 Document = dict[str, Any]
@@ -32,6 +35,11 @@ CODEC: CodecOptions[Document] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS,
     unicode_decode_error_handler="surrogateescape",
 )
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+_TEXT, _INT64 = 0x02, 0x12
+_SIZES = {0x01: 8, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, _INT64: 8}
+_COUNTED = {_TEXT: 4, 0x03: 0, 0x04: 0, 0x05: 5}
+_I32, _I64 = struct.Struct("<i"), struct.Struct("<q")
 _JSON: JSONOptions = RELAXED_JSON_OPTIONS
 _CALL_MS = 20_000
 _KILL_S = 1.0
@@ -87,28 +95,68 @@ async def batches(
     """
     target = client[database]
     async with session(client) as own:
-        reply: Any = await target.command(dict(command), session=own, codec_options=CODEC)
-        cursor = reply["cursor"]
-        identity = cursor["id"]
-        collection = cursor["ns"].split(".", 1)[1]
+
+        async def ask(what: Mapping[str, Any]) -> bytes:
+            reply = await target.command(dict(what), session=own, codec_options=_RAW)
+            return bytes(reply["cursor"].raw)
+
+        cursor = await ask(command)
+        identity, name = cursor_of(cursor)
+        following: asyncio.Task[bytes] | None = None
+        more: Document = {"getMore": identity, "collection": name.split(".", 1)[1]}
+        more["batchSize"] = batch_size
+        if await_s is not None:
+            more["maxTimeMS"] = int(await_s * 1_000)
         try:
             while True:
-                found = cursor.get("firstBatch", cursor.get("nextBatch", []))
-                identity = cursor["id"]
-                yield Reply(found, cursor.get("postBatchResumeToken"), not identity)
-                if not identity:
+                if identity:
+                    # The server makes the next batch ready while this one is decoded and used.
+                    following = asyncio.create_task(ask(more))
+                yield await asyncio.to_thread(_reply, cursor, not identity)
+                if following is None:
                     return
-                more: Document = {"getMore": identity, "collection": collection}
-                more["batchSize"] = batch_size
-                if await_s is not None:
-                    more["maxTimeMS"] = int(await_s * 1_000)
-                reply = await target.command(more, session=own, codec_options=CODEC)
-                cursor = reply["cursor"]
+                cursor, following = await following, None
+                identity, _ = cursor_of(cursor)
         finally:
+            if following is not None:
+                following.cancel()
+                await asyncio.wait([following])
             if identity:
-                kill: Document = {"killCursors": collection, "cursors": [identity]}
+                kill: Document = {"killCursors": more["collection"], "cursors": [identity]}
                 with contextlib.suppress(PyMongoError, TimeoutError):
                     await asyncio.wait_for(target.command(kill, session=own), _KILL_S)
+
+
+def _reply(cursor: bytes, last: bool) -> Reply:
+    found = bson.decode(cursor, CODEC)
+    documents: list[Document] = found.get("firstBatch") or found.get("nextBatch") or []
+    return Reply(documents, found.get("postBatchResumeToken"), last)
+
+
+def cursor_of(raw: bytes) -> tuple[int, str]:
+    """The ``id`` and ``ns`` of a cursor in a reply, without decoding its documents.
+
+    Raises
+    ------
+    FormatError
+        If it has none.
+    """
+    at, identity = 4, None
+    while raw[at]:
+        kind = raw[at]
+        end = raw.index(0, at + 1)
+        name, at = raw[at + 1 : end], end + 1
+        if kind not in _SIZES and kind not in _COUNTED:
+            break
+        if name == b"id" and kind == _INT64:
+            identity = int(_I64.unpack_from(raw, at)[0])
+        size = _SIZES.get(kind)
+        if size is None:  # documents count their own four bytes, text does not
+            size = int(_I32.unpack_from(raw, at)[0]) + _COUNTED[kind]
+        if name == b"ns" and kind == _TEXT and identity is not None:
+            return identity, raw[at + 4 : at + size - 1].decode()
+        at += size
+    raise FormatError("a reply of MongoDB names no cursor")
 
 
 async def hello(client: Client) -> Document:
