@@ -11,6 +11,8 @@ import numpy as np
 from tradercast.errors import UsageError
 from tradercast.rows import I64, U8, Rows, row_indices
 
+NO_TIME = -(2**63)
+
 
 class Kind(IntEnum):
     """What a record is."""
@@ -120,6 +122,32 @@ class Notes:
         at = np.flatnonzero(found >= 0)
         kept = found[at]
         return Notes(at, self.kind[kept], self.ref_seq[kept], self.ref_end[kept], self.ref_ts[kept])
+
+    def times(self, ts_event: I64) -> I64:
+        """Per row the later of ``ts_event`` and its note's ``ref_ts``: what chunks are cut by."""
+        if not len(self):
+            return ts_event
+        times = ts_event.copy()
+        times[self.row] = np.maximum(times[self.row], self.ref_ts)
+        return times
+
+    def span(self, ts_event: I64) -> tuple[int, int]:
+        """Minimum and maximum (inclusive) of ``ts_event`` and of the notes' ``ref_ts``.
+
+        So the range of a corrected trade's time, or of a gap, finds its correction or gap.
+
+        Raises
+        ------
+        UsageError
+            If there are no records.
+        """
+        if not len(ts_event):
+            raise UsageError("no records have no span")
+        low, high = int(ts_event.min()), int(ts_event.max())
+        refs = self.ref_ts[self.ref_ts != NO_TIME]
+        if len(refs):
+            low, high = min(low, int(refs.min())), max(high, int(refs.max()))
+        return low, high
 
     def equals(self, other: Notes) -> bool:
         """Whether both hold the same notes."""

@@ -11,12 +11,10 @@ import numpy as np
 from tradercast.decimals import Decimals
 from tradercast.errors import UsageError
 from tradercast.ids import ABSENT, Ids
-from tradercast.notes import Gap, Kind, Notes
+from tradercast.notes import NO_TIME, Gap, Kind, Notes
 from tradercast.rows import I64, U8, Rows
 
 __all__ = ["ABSENT", "NO_TIME", "Decimals", "Gap", "Ids", "Kind", "Notes", "Side", "Trades"]
-
-NO_TIME = -(2**63)
 
 
 class Side(IntEnum):
@@ -129,11 +127,7 @@ class Trades:
 
     def times(self) -> I64:
         """Per row the later of ``ts_event`` and its note's ``ref_ts``: what chunks are cut by."""
-        if not len(self.notes):
-            return self.ts_event
-        times = self.ts_event.copy()
-        times[self.notes.row] = np.maximum(times[self.notes.row], self.notes.ref_ts)
-        return times
+        return self.notes.times(self.ts_event)
 
     def span(self) -> tuple[int, int]:
         """Minimum and maximum (inclusive) of ``ts_event`` and of the notes' ``ref_ts``.
@@ -145,13 +139,7 @@ class Trades:
         UsageError
             If there are no records.
         """
-        if not len(self):
-            raise UsageError("no records have no span")
-        low, high = int(self.ts_event.min()), int(self.ts_event.max())
-        refs = self.notes.ref_ts[self.notes.ref_ts != NO_TIME]
-        if len(refs):
-            low, high = min(low, int(refs.min())), max(high, int(refs.max()))
-        return low, high
+        return self.notes.span(self.ts_event)
 
 
 def _recv(run: Trades) -> I64:
