@@ -59,6 +59,9 @@ test-faults: setup ## run the operator's chain through every fault, in the short
 demo: setup ## publish, find, sync and check a market, in separate processes
 	@$(BIN)/tradercast demo $(ARGS)
 
+demo-full: setup servers ## run the chain of docker/compose.yaml on real servers, without containers
+	@$(BIN)/python -m scripts.demo_full $(ARGS)
+
 lint: lint-code lint-format lint-types lint-client ## ruff check, ruff format --check, mypy --strict
 
 lint-code: setup
