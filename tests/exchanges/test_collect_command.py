@@ -8,6 +8,7 @@ import gzip
 import json
 import signal
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -252,3 +253,25 @@ def test_symbols_that_the_exchange_does_not_have(
     error = running.error(2)
 
     assert error["code"] == "UNKNOWN_SYMBOL"
+
+
+def test_a_collector_with_feeds_of_its_own_tells_what_its_peers_took(
+    machines: Machines, bitfinex: FakeExchange
+) -> None:
+    publisher, reader = machines("publisher"), machines("reader")
+    running = collect(publisher, bitfinex, "btcusd", "--metrics", EPHEMERAL)
+    link = running.event("ready")["link"]
+    at = running.event("metrics")["address"]
+    bitfinex.wait("subscribed", symbol="tBTCUSD")
+    bitfinex.trade("tBTCUSD", 1, "1", "35")
+
+    def told(name: str) -> float:
+        with urllib.request.urlopen(f"http://{at}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    wait_until(lambda: told("tradercast_collect_written_total") == 1)
+    reader.sync("btcusd", "--from", link)
+    wait_until(lambda: told('tradercast_collect_peer_bytes_total{direction="sent"}') > 100)
+    assert told("tradercast_collect_lag_records") == told("tradercast_collect_lag_seconds") == 0
+    stop(running)

@@ -87,3 +87,10 @@ def _copied(copies: Mirrored) -> Iterator[Reading]:
             time_ns / NS_PER_S,
             {"feed": str(feed)},
         )
+    for feed, delay_ns in tuple(copies.delay_ns.items()):
+        yield Reading(
+            "tradercast_serve_lag_seconds",
+            "From the newest record's time at the exchange until it was here.",
+            delay_ns / NS_PER_S,
+            {"feed": str(feed)},
+        )

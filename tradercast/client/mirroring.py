@@ -32,12 +32,15 @@ class Mirrored:
         The number behind the last record that is here, of each feed's last segment.
     last_ns : dict of FeedId to int
         Time of the newest record that came while following.
+    delay_ns : dict of FeedId to int
+        From then until it was here.
     troubles : dict of str to str
         What can not be copied at this moment, and why.
     """
 
     records: dict[FeedId, int] = field(default_factory=dict)
     last_ns: dict[FeedId, int] = field(default_factory=dict)
+    delay_ns: dict[FeedId, int] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -91,6 +94,7 @@ async def _keep(node: Node, publisher: OpenPublisher, name: FeedId, so_far: Mirr
             async for piece in follow_feed(node, feed, result.end_seq):
                 so_far.records[name] = int(piece.seq[-1]) + 1
                 so_far.last_ns[name] = int(piece.trades.ts_event[-1])
+                so_far.delay_ns[name] = node.clock_ns() - so_far.last_ns[name]
         except ForkError as error:
             _log.error("%s is given up: %s", name, error.message)
             so_far.troubles[str(name)] = error.message

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from tradercast.pipeline.collect import Collector
 from tradercast.pipeline.telemetry import Reading, Telemetry
@@ -18,14 +20,20 @@ _COUNTED = {
 }
 
 
-def collect_telemetry(collector: Collector, exchange: str) -> Telemetry:
-    """What a collector tells of itself."""
+def collect_telemetry(
+    collector: Collector, exchange: str, more: Callable[[], Iterable[Reading]] = tuple
+) -> Telemetry:
+    """What a collector tells of itself, and `more`."""
     return Telemetry(
-        "collect", lambda: collect_readings(collector, exchange), lambda: collector.trouble
+        "collect",
+        lambda: chain(collect_readings(collector, exchange), more()),
+        lambda: collector.trouble,
     )
 
 
-def collect_readings(collector: Collector, exchange: str) -> Iterator[Reading]:
+def collect_readings(
+    collector: Collector, exchange: str, clock: Callable[[], float] = time.time
+) -> Iterator[Reading]:
     """What a collector tells at this moment, per symbol."""
     for symbol, counters in tuple(collector.counters.items()):
         labels = {"exchange": exchange, "symbol": symbol}
@@ -36,6 +44,13 @@ def collect_readings(collector: Collector, exchange: str) -> Iterator[Reading]:
             "tradercast_collect_lag_records",
             "Trades that were taken and are not durable yet.",
             counters.taken - counters.written,
+            labels,
+        )
+        behind = counters.taken > counters.written and counters.written_ns
+        yield Reading(
+            "tradercast_collect_lag_seconds",
+            "Age of the newest durable trade while there are newer ones.",
+            max(0.0, clock() - counters.written_ns / NS_PER_S) if behind else 0.0,
             labels,
         )
         yield Reading(

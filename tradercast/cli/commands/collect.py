@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated
 
@@ -103,9 +103,10 @@ async def collect(
     if metrics is not None:
         extras.load("prometheus_client", "operator")
     opening: AbstractAsyncContextManager[Sink]
+    nodes: list[Node] = []  # where it serves feeds of its own
     if to == _FEED:
         options = host_options(listen, advertise, None if no_dht else dht, bootstrap, peer)
-        opening = _feeds(cli, source, instruments, options, recv_precision)
+        opening = _feeds(cli, source, instruments, options, recv_precision, nodes.append)
     else:
         extras.load("pymongo", "operator")
         from tradercast.pipeline.mongo_sink import mongo_sink
@@ -115,7 +116,7 @@ async def collect(
         async with opening as sink, aiohttp.ClientSession() as http:
             told = _Teller(cli)
             collector = Collector(http, source, instruments, sink, endpoint, on_news=told)
-            await _run(cli, collector, source.name, metrics)
+            await _run(cli, collector, source.name, metrics, nodes)
     return 0
 
 
@@ -137,9 +138,11 @@ async def _feeds(
     instruments: list[Instrument],
     options: HostOptions,
     precision: RecvPrecision,
+    on_node: Callable[[Node], None],
 ) -> AsyncIterator[Sink]:
     """The sink of this node's own feeds, which are served meanwhile."""
     async with Node(cli.data_dir) as node, hosting(node, options) as host:
+        on_node(node)
 
         def open_writer(instrument: Instrument) -> AbstractAsyncContextManager[FeedWriter]:
             return feed_writer(
@@ -166,13 +169,28 @@ async def _feeds(
                 await asyncio.wait([serving])
 
 
-async def _run(cli: Cli, collector: Collector, exchange: str, metrics: str | None) -> None:
+async def _run(
+    cli: Cli, collector: Collector, exchange: str, metrics: str | None, nodes: Sequence[Node]
+) -> None:
     began = time.monotonic()
     async with contextlib.AsyncExitStack() as stack:
         if metrics is not None:
+            from tradercast.cli.node_metrics import Traffic, node_readings
             from tradercast.pipeline.collect_metrics import collect_telemetry
 
-            telemetry = collect_telemetry(collector, exchange)
+            traffic = [(node, Traffic()) for node in nodes]
+            for node, watched in traffic:
+                watching = asyncio.create_task(watched.watch(node))
+                stack.callback(watching.cancel)
+            telemetry = collect_telemetry(
+                collector,
+                exchange,
+                lambda: [
+                    reading
+                    for node, watched in traffic
+                    for reading in node_readings("collect", watched, node)
+                ],
+            )
             at = await stack.enter_async_context(
                 telemetry.serving(parse_address(metrics, listen=True))
             )
