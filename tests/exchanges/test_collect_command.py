@@ -101,12 +101,12 @@ def test_a_follower_gets_every_trade_with_all_its_digits(
 def test_the_time_of_arrival_is_as_exact_as_asked_for(
     machines: Machines, bitfinex: FakeExchange, precision: str, unit: int | None
 ) -> None:
-    bitfinex.trades("tBTCUSD", [row(n, "1", "1") for n in range(1, 21)], heard=False)
     node = machines("node")
     before = time.time_ns()
 
     running = collect(node, bitfinex, "btcusd", "--recv-precision", precision)
     running.event("subscribed")
+    bitfinex.trades("tBTCUSD", [row(n, "1", "1") for n in range(1, 21)])
     wait_until(lambda: bool(bitfinex.do("stall", on=False)), 5)
     time.sleep(0.5)
     stop(running, signal.SIGINT)
@@ -217,6 +217,19 @@ def test_it_says_what_happens(machines: Machines, bitfinex: FakeExchange) -> Non
     assert disconnected["why"] == "Bitfinex restarts its servers"
     assert disconnected["wait_s"] <= 1.0
     assert "refuses nosuchusd" in running.stderr
+
+
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_an_exchange_elsewhere_without_encryption_is_warned_of(
+    machines: Machines, bitfinex: FakeExchange, host: str, told: bool
+) -> None:
+    url = bitfinex.url.replace("127.0.0.1", host)
+
+    running = collect(machines("node"), bitfinex, "btcusd", "--url", url)
+    running.event("subscribed")
+    stop(running)
+
+    assert ("ws:// is not encrypted" in running.stderr) is told
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
+from dataclasses import replace
 
 import psutil
 import pytest
-from support.collecting import Collecting, MemorySink, collecting
+from support.collecting import QUICK, Collecting, MemorySink, collecting
 from support.exchange import T0_MS, FakeExchange, exchange, row
 
 from tradercast.errors import UnknownSymbolError
 from tradercast.exchanges.connector import Maintenance, Refused
 from tradercast.exchanges.stream import Disconnected
 from tradercast.pipeline.collect import Hole
-from tradercast.records import Side
+from tradercast.records import NO_TIME, Side
 
 
 def do(bitfinex: FakeExchange, action: str, **arguments: object) -> asyncio.Future[object]:
@@ -200,6 +202,53 @@ async def test_a_refused_symbol_is_named_and_the_others_go_on(bitfinex: FakeExch
         await running.has([7], "nosuchusd")
 
     assert refused == Refused("nosuchusd", "symbol: invalid (code 10300)")
+
+
+async def test_a_refused_symbol_is_asked_for_again_on_the_same_connection(
+    bitfinex: FakeExchange,
+) -> None:
+    bitfinex.do("refuse", symbol="tNOSUCH:USD")
+    options = replace(QUICK, first_ask_s=0.1, most_ask_s=0.4)
+
+    async with collecting(bitfinex, "btcusd", "nosuchusd", options=options) as running:
+        await running.heard(Refused, times=4)
+        await trade(bitfinex, 1)
+        await running.has([1])
+        bitfinex.trades("tNOSUCH:USD", [row(7, "1", "1")], heard=False)
+        await do(bitfinex, "allow", symbol="tNOSUCH:USD")
+        await running.has([7], "nosuchusd")
+
+    assert running.reasons == []
+    assert running.collector.counters["nosuchusd"].refused >= 4
+
+
+async def test_what_a_snapshot_tells_was_not_received_when_it_happened(
+    bitfinex: FakeExchange,
+) -> None:
+    bitfinex.trades("tBTCUSD", [row(1, "1", "1"), row(2, "1", "1")], heard=False)
+
+    async with collecting(bitfinex) as running:
+        await subscribed(bitfinex)
+        await trade(bitfinex, 3)
+        await running.has([1, 2, 3])
+
+    received = [each.ts_recv for each in running.sink.written["btcusd"]]
+    assert received[:2] == [NO_TIME, NO_TIME]
+    assert received[2] > T0_MS * 10**6
+
+
+async def test_trades_of_the_far_future_are_left_out_and_counted(bitfinex: FakeExchange) -> None:
+    later = (time.time_ns() - T0_MS * 10**6) // 10**6 + 25 * 3_600_000  # ms, a day and an hour
+    bitfinex.trades("tBTCUSD", [row(1, "1", "1"), row(later, "1", "1")], heard=False)
+
+    async with collecting(bitfinex) as running:
+        await subscribed(bitfinex)
+        await trade(bitfinex, later + 1, kinds=["te", "tu"])
+        await trade(bitfinex, 2)
+        await running.has([1, 2])
+
+    counters = running.collector.counters["btcusd"]
+    assert (counters.future, counters.taken, counters.written) == (2, 2, 2)
 
 
 async def test_only_refused_symbols_are_an_error(bitfinex: FakeExchange) -> None:

@@ -45,7 +45,8 @@ class ExchangeTrade:
     trade_id : int
         Non-negative, and larger for a later trade.
     ts_event, ts_recv : int
-        ns UTC: the exchange's time, and when the frame was here.
+        ns UTC: the exchange's time, and when the frame was here; `NO_TIME` for a trade that the
+        exchange told of later, among its newest.
     side : Side
         Of the taker.
     price, size : str
@@ -121,6 +122,10 @@ class Session(Protocol):
 
     def greeting(self) -> list[str]:
         """What to send after connecting."""
+        ...
+
+    def ask(self, symbol: str, now_s: float) -> list[str]:
+        """What to send to ask once more for a symbol that was refused."""
         ...
 
     def take(self, frame: bytes, ts_recv: int, now_s: float) -> list[Happening]:

@@ -59,6 +59,8 @@ class StreamOptions:
         How long a connection must have lived for the next wait to be a short one.
     first_wait_s, most_wait_s : float
         The bounds of the waits between two tries.
+    first_ask_s, most_ask_s : float
+        The bounds of the waits before a symbol that was refused is asked for again.
     clock_ns, monotonic_s, sleep
         The time now (ns UTC), a clock that only goes forward, and waiting.
     """
@@ -68,6 +70,8 @@ class StreamOptions:
     steady_s: float = 30.0
     first_wait_s: float = 1.0
     most_wait_s: float = 60.0
+    first_ask_s: float = 30.0
+    most_ask_s: float = 900.0
     clock_ns: Callable[[], int] = time.time_ns
     monotonic_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
@@ -110,6 +114,9 @@ class TradeStream:
         self._backoff = Backoff(
             rng, first_s=self._options.first_wait_s, most_s=self._options.most_wait_s
         )
+        self._rng = rng
+        self._asking: dict[str, Backoff] = {}  # symbols that were refused
+        self._ask_at: dict[str, float] = {}
         self._held_up_s = 0.0  # time spent waiting for `deliver`, in which nothing can be heard
         self._accepted: set[str] = set()
 
@@ -140,6 +147,7 @@ class TradeStream:
 
     async def _once(self) -> NoReturn:
         refused: dict[str, str] = {}
+        self._ask_at.clear()  # a new connection asks for all
         async with self._connected() as socket:
             session = self._connector.session(self._instruments, self._now_s())
             for text in session.greeting():
@@ -170,6 +178,10 @@ class TradeStream:
         """The next frame; looks for silence while there is none."""
         while True:
             session.check(self._now_s())
+            for symbol in [each for each, at in self._ask_at.items() if at <= self._now_s()]:
+                del self._ask_at[symbol]
+                for text in session.ask(symbol, self._now_s()):
+                    await socket.send_str(text)
             try:
                 # Not receive's own timeout, which pings alone would keep from ending.
                 async with asyncio.timeout(self._options.look_s):
@@ -199,10 +211,23 @@ class TradeStream:
         self._held_up_s += self._options.monotonic_s() - began
         if isinstance(happening, Subscribed):
             self._accepted.add(happening.symbol)
+            refused.pop(happening.symbol, None)
+            self._asking.pop(happening.symbol, None)
         elif isinstance(happening, Refused):
             refused[happening.symbol] = happening.why
-            _log.warning("%s refuses %s: %s", self._connector.name, happening.symbol, happening.why)
             self._check_any_left(refused)
+            wait_s = self._ask_again(happening.symbol)
+            _log.warning(
+                "%s refuses %s: %s; asked for again in %.1f s",
+                *(self._connector.name, happening.symbol, happening.why, wait_s),
+            )
+
+    def _ask_again(self, symbol: str) -> float:
+        options = self._options
+        known = Backoff(self._rng, first_s=options.first_ask_s, most_s=options.most_ask_s)
+        wait_s = self._asking.setdefault(symbol, known).next_s()
+        self._ask_at[symbol] = self._now_s() + wait_s
+        return wait_s
 
     def _check_any_left(self, refused: dict[str, str]) -> None:
         if len(refused) < len(self._instruments):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import aiohttp
 
+from tradercast.errors import IncompleteError
 from tradercast.exchanges.connector import (
     Connector,
     ExchangeTrade,
@@ -23,10 +24,13 @@ from tradercast.exchanges.connector import (
 from tradercast.exchanges.stream import Disconnected, News, StreamOptions, TradeStream
 from tradercast.exchanges.taken import Taken
 from tradercast.pipeline.flushing import FlushBuffer
+from tradercast.records import NO_TIME
+from tradercast.timerange import NS_PER_DAY
 
 _log = logging.getLogger(__name__)
 
-_LAST_FLUSH_S = 6.0
+_LAST_FLUSH_S = 5.0
+_CANCEL_S = 1.0
 
 
 class Sink(Protocol):
@@ -72,8 +76,12 @@ class Counters:
         Connections whose first trades did not reach back to the last ones taken.
     disconnects : int
         How often its connection ended, or could not be made.
+    future : int
+        Trades that were left out because their time is more than a day ahead of ours.
+    refused : int
+        How often the exchange refused the symbol.
     written_ns : int
-        When the newest of the durable trades was here (ns UTC).
+        When trades last became durable (ns UTC).
     """
 
     taken: int = 0
@@ -82,6 +90,8 @@ class Counters:
     differing: int = 0
     holes: int = 0
     disconnects: int = 0
+    future: int = 0
+    refused: int = 0
     written_ns: int = 0
 
 
@@ -105,6 +115,8 @@ class Collector:
     flush_s, flush_trades, most_trades : float, int, int
         Write at least so often, as soon as a symbol has so many, and read no more while so many
         wait in all.
+    clock_ns : callable
+        The time now (ns UTC), for counts.
     """
 
     def __init__(
@@ -121,7 +133,9 @@ class Collector:
         flush_s: float = 0.1,
         flush_trades: int = 1_000,
         most_trades: int = 50_000,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        self._clock_ns = clock_ns
         self._http = http
         self._connector = connector
         self._instruments = {each.symbol: each for each in instruments}
@@ -142,11 +156,19 @@ class Collector:
             return f"{len(self._away)} symbols have no connection, such as {symbol}: {why}"
         return None
 
+    @property
+    def lost(self) -> dict[str, int]:
+        """Trades by symbol that were taken and are not durable: lost, if this has ended."""
+        left = {name: each.taken - each.written for name, each in self.counters.items()}
+        return {name: count for name, count in left.items() if count}
+
     async def run(self) -> None:
         """Collect until cancelled; what was read by then is written before this ends.
 
         Raises
         ------
+        IncompleteError
+            If it was cancelled, and trades that were read could not be written in time.
         UnknownSymbolError
             If the exchange refuses all symbols of a connection.
         TradercastError
@@ -190,10 +212,14 @@ class Collector:
         # A write that is cancelled may be half done, so it gets some time.
         await asyncio.wait([flushing], timeout=_LAST_FLUSH_S)
         if not flushing.done():
-            _log.error("%d trades could not be written in time", self._buffer.size)
             flushing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await flushing
+            await asyncio.wait([flushing], timeout=_CANCEL_S)
+            if self.lost:
+                each = ", ".join(f"{count} of {symbol}" for symbol, count in self.lost.items())
+                raise IncompleteError(
+                    f"trades could not be written in time and are lost: {each:.300}",
+                    hint="start again soon: the exchange tells its newest trades once more",
+                )
 
     async def _hear(self, news: News) -> None:
         if not isinstance(news, Update):
@@ -202,7 +228,8 @@ class Collector:
             return
         counters = self.counters[news.symbol]
         found = self._taken[news.symbol].news(news)
-        counters.taken += len(found.trades)
+        fresh = self._believable(found.trades, counters, news)
+        counters.taken += len(fresh)
         counters.repeated += len(news.trades) - len(found.trades)
         counters.differing += len(found.differing)
         for trade in found.differing:
@@ -215,7 +242,17 @@ class Collector:
                 *(news.symbol, first.trade_id, len(news.trades)),
             )
             self._on_news(Hole(news.symbol, first))
-        await self._buffer.add(news.symbol, found.trades)
+        await self._buffer.add(news.symbol, fresh)
+
+    def _believable(
+        self, trades: Sequence[ExchangeTrade], counters: Counters, news: Update
+    ) -> list[ExchangeTrade]:
+        """Without those of the future; what a snapshot tells was not received when it happened."""
+        kept = [each for each in trades if each.ts_event <= each.ts_recv + NS_PER_DAY]
+        counters.future += len(trades) - len(kept)
+        if len(kept) < len(trades):
+            _log.warning("%s: trades with a time far ahead of ours are left out", news.symbol)
+        return [replace(each, ts_recv=NO_TIME) for each in kept] if news.snapshot else kept
 
     def _note(self, news: News) -> None:
         if isinstance(news, Disconnected):
@@ -224,9 +261,10 @@ class Collector:
                 self.counters[symbol].disconnects += 1
         elif isinstance(news, Subscribed | Refused):
             self._away.pop(news.symbol, None)
+            self.counters[news.symbol].refused += isinstance(news, Refused)
 
     async def _write(self, waiting: Mapping[str, Sequence[ExchangeTrade]]) -> None:
         await self._sink.write({self._instruments[name]: waiting[name] for name in waiting})
         for name, trades in waiting.items():
             self.counters[name].written += len(trades)
-            self.counters[name].written_ns = trades[-1].ts_recv
+            self.counters[name].written_ns = self._clock_ns()

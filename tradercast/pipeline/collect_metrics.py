@@ -16,6 +16,8 @@ _COUNTED = {
     "repeated": "Announcements of trades that were taken before.",
     "differing": "Announcements with other values than the trade that was taken.",
     "holes": "Connections whose first trades did not reach back to the last ones taken.",
+    "future": "Trades left out because their time is more than a day ahead of ours.",
+    "refused": "Refusals of the symbol by the exchange.",
     "disconnects": "Connections that ended or could not be made.",
 }
 
@@ -55,7 +57,7 @@ def collect_readings(
         )
         yield Reading(
             "tradercast_collect_durable_timestamp_seconds",
-            "When the newest durable trade arrived.",
+            "When trades last became durable.",
             counters.written_ns / NS_PER_S,
             labels,
         )

@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from tradercast.exchanges.connector import ExchangeTrade
-from tradercast.records import Decimals, Ids, Trades
+from tradercast.records import NO_TIME, Decimals, Ids, Trades
 
 
 class RecvPrecision(StrEnum):
@@ -22,6 +22,8 @@ class RecvPrecision(StrEnum):
         """A time of arrival (ns UTC) as it is kept."""
         if self is RecvPrecision.NONE:
             return None
+        if ts_recv == NO_TIME:
+            return NO_TIME
         return ts_recv if self is RecvPrecision.NS else ts_recv - ts_recv % 1_000
 
 

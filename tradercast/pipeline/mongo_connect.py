@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,6 +16,7 @@ from tradercast.pipeline.mongo_cursor import Client, Document
 
 DEFAULT_COLLECTION = "trades"
 _SELECT_MS = 10_000
+_CLOSE_S = 1.0
 _SOCKET_MS = 20_000
 
 
@@ -66,4 +69,6 @@ async def connected(uri: str, appname: str = "tradercast-listener") -> AsyncIter
     try:
         yield client
     finally:
-        await client.close()
+        # It says good-bye to the server, which may be frozen.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(client.close(), _CLOSE_S)

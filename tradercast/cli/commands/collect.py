@@ -8,7 +8,9 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from ipaddress import ip_address
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import aiohttp
 import typer
@@ -100,6 +102,8 @@ async def collect(
     source = connector(exchange)
     instruments = list({each.symbol: each for each in map(source.instrument, symbols)}.values())
     endpoint = _endpoint(source, url, os.environ)
+    if endpoint.startswith("ws://") and not _is_loopback(endpoint):
+        cli.out.warn("ws:// is not encrypted: anybody on the way can change the trades; use wss://")
     if metrics is not None:
         extras.load("prometheus_client", "operator")
     opening: AbstractAsyncContextManager[Sink]
@@ -129,6 +133,14 @@ def _endpoint(source: Connector, option: str | None, environ: Mapping[str, str])
             f"{url!r:.80} is no WebSocket address", hint="it begins with wss:// or ws://"
         )
     return url
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @contextlib.asynccontextmanager
@@ -206,7 +218,13 @@ def _collected(cli: Cli, collector: Collector, seconds: float) -> None:
     written = {symbol: counts.written for symbol, counts in collector.counters.items()}
     holes = sum(counts.holes for counts in collector.counters.values())
     cli.out.emit(
-        {"event": "collected", "written": written, "holes": holes, "seconds": round(seconds, 3)}
+        {
+            "event": "collected",
+            "written": written,
+            "lost": collector.lost,
+            "holes": holes,
+            "seconds": round(seconds, 3),
+        }
     )
     for symbol, number in written.items():
         cli.out.print(f"{symbol}: {count(number, 'trade')} written")

@@ -56,6 +56,12 @@ class BitfinexSession:
         """Numbering first, so that the very first message is numbered."""
         return [messages.configure(), *map(messages.subscribe, self._by_native)]
 
+    def ask(self, symbol: str, now_s: float) -> list[str]:
+        """Subscribe to a symbol that was refused."""
+        natives = [each.native for each in self._by_native.values() if each.symbol == symbol]
+        self._heard |= dict.fromkeys(natives, now_s)
+        return [messages.subscribe(native) for native in natives]
+
     def take(self, frame: bytes, ts_recv: int, now_s: float) -> list[Happening]:
         """Read one frame; raises `ExchangeError`."""
         message = parse(frame, ts_recv, self._channels)
