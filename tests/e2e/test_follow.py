@@ -138,7 +138,9 @@ def test_a_follower_that_was_killed_syncs_what_it_missed_and_prints_what_comes_t
     end = 5_000
     following, start = follow(reader, live.link)
     live.write(2_500, pause_s=0.02)
-    printed(following, start, 1_800)
+    printed(following, start, 1_400)
+    assert reader.kill_sidecar()
+    printed(following, 1_400, 1_800)  # the sidecar alone is started again, unnoticed
     reader.kill()
     live.written()
     live.write(4_000)

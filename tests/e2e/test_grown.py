@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from support.commands import unused_address, wait_until
 from support.feeds import FEED
@@ -18,6 +17,7 @@ from tradercast.links import Link
 from tradercast.paths import DataDir
 from tradercast.timerange import TimeRange
 
+LOGS = ("archive", "tail")
 HELD, END = 3_000, 8_000  # records; some days are sealed before and after
 
 
@@ -29,27 +29,28 @@ def test_it_reads_and_announces_what_it_has_and_is_not_taken_for_more(machines):
     seeding = node.start("sync", live.link, "--seed", "--listen", here)
     assert seeding.event("synced")["records"] == HELD
 
-    def segment():
-        [info] = node.run("info")
-        return info["segments"][0]
+    segments = []
 
-    before = segment()
+    def has_grown():
+        [info] = node.run("info")
+        segments.append(info["segments"][0])
+        new = [segments[-1][f"{log}_blocks"] - segments[0][f"{log}_blocks"] for log in LOGS]
+        return new[0] > 2 and new[1] > 1_000
+
+    assert not has_grown()
     live.write(END)
     live.written()
-    wait_until(lambda: segment()["tail_blocks"] > before["tail_blocks"] + 1_000)
-    wait_until(lambda: segment()["archive_blocks"] > before["archive_blocks"] + 2)
+    wait_until(has_grown, 60)
     live.kill()
-    after = segment()
 
     # what is here is told and read as before
+    before, after = segments[0], segments[-1]
     sealed = 2_584  # 22:10 to 24:00, and the day after it
     assert after["held_records"] == HELD
     assert (before["full"], before["tail"]) == (True, True)
     assert (after["full"], after["held"], after["tail"]) == (False, [[0, sealed]], False)
-    began = time.monotonic()
     [exported] = node.run("export", str(FEED), "--out", node.root / "out.csv")
     assert exported["records"] == HELD
-    assert time.monotonic() - began < 20
     rows = (node.root / "out.csv").read_text().splitlines()[1:]
     ids = MARKET[:HELD].trade_id
     assert ids is not None
