@@ -37,7 +37,7 @@ def common(mantissa: I64, exponents: I64, others: Mapping[int, Decimal]) -> Form
             return quick
     others = dict(others)
     for row in np.flatnonzero(mantissa == _LOWEST).tolist():
-        others.setdefault(row, _decimal(_LOWEST, int(exponents[row])))
+        others.setdefault(row, exact(_LOWEST, int(exponents[row])))
     mantissa, exponents = _stripped(mantissa, exponents)
     outside: dict[int, Decimal] = {}
     for row, value in others.items():
@@ -49,7 +49,7 @@ def common(mantissa: I64, exponents: I64, others: Mapping[int, Decimal]) -> Form
     exponent = _fewest_escapes(mantissa, exponents)
     scaled, fits = rescale(mantissa, exponents, exponent)
     for row in np.flatnonzero(~fits).tolist():
-        outside[row] = others.get(row) or _decimal(int(mantissa[row]), int(exponents[row]))
+        outside[row] = others.get(row) or exact(int(mantissa[row]), int(exponents[row]))
     scaled[~fits] = 0
     return scaled, exponent, {row: outside[row] for row in sorted(outside)}
 
@@ -141,7 +141,7 @@ def rescale_in_place(mantissa: I64, old: int, new: int) -> dict[int, Decimal]:
         np.multiply(mantissa, _POWERS[old - new], out=mantissa)
         return {}
     scaled, fits = rescale_at(mantissa, old, new)
-    outside = {row: _decimal(int(mantissa[row]), old) for row in np.flatnonzero(~fits).tolist()}
+    outside = {row: exact(int(mantissa[row]), old) for row in np.flatnonzero(~fits).tolist()}
     mantissa[:] = scaled
     return outside
 
@@ -201,7 +201,8 @@ def _plain_digits(value: Decimal) -> int:
     return length + exponent if exponent >= 0 else max(length, 1 - exponent)
 
 
-def _decimal(number: int, exponent: int) -> Decimal:
+def exact(number: int, exponent: int) -> Decimal:
+    """``number * 10**exponent``, whatever the context's precision."""
     return Decimal((int(number < 0), tuple(map(int, str(abs(number)))), exponent))
 
 

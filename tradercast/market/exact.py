@@ -1,0 +1,62 @@
+"""Exact numbers as integers of one unit: int64 where they fit, Python's own where not."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tradercast import decimal_form
+from tradercast.decimals import Decimals
+
+# int64, or objects that are Python integers: the same code runs on both, the latter slowly
+Whole: TypeAlias = "NDArray[Any]"
+
+_LARGEST = 2**63 - 1
+
+
+def unit_of(values: Decimals) -> int:
+    """The exponent at which every value is a whole number."""
+    powers = [decimal_form.canonical(value)[1] for value in values.escapes.values()]
+    return min([values.exponent, *powers])
+
+
+def to_whole(values: Decimals, exponent: int) -> Whole:
+    """The values as counts of ``10**exponent``, which is at most `unit_of` them."""
+    whole = scale_up(values.mantissa, values.exponent - exponent)
+    if values.escapes:
+        whole = whole.astype(object)
+        for row, value in values.escapes.items():
+            number, power = decimal_form.canonical(value)
+            whole[row] = number * 10 ** (power - exponent)
+    return whole
+
+
+def scale_up(whole: Whole, zeros: int) -> Whole:
+    """``whole * 10**zeros``, whatever its size."""
+    if not zeros or not len(whole):
+        return whole
+    if whole.dtype == np.int64 and zeros <= 18:
+        highest = max(abs(int(whole.min())), abs(int(whole.max())))
+        if highest * 10**zeros <= _LARGEST:
+            scaled: Whole = whole * np.int64(10**zeros)
+            return scaled
+    whole = whole.astype(object) * 10**zeros
+    return whole
+
+
+def to_decimals(whole: Whole, exponent: int) -> Decimals:
+    """The reverse of `to_whole`."""
+    if whole.dtype == np.int64:
+        return Decimals(whole, exponent)
+    return Decimals.from_decimals(decimal_form.exact(int(n), exponent) for n in whole)
+
+
+def running_sum(whole: Whole) -> Whole:
+    """Sums of the first one, two, three … values, exactly."""
+    if whole.dtype == np.int64 and len(whole):
+        highest = max(abs(int(whole.min())), abs(int(whole.max())))
+        if highest * len(whole) > _LARGEST:
+            whole = whole.astype(object)
+    return np.add.accumulate(whole)
