@@ -37,13 +37,10 @@ def scale_up(whole: Whole, zeros: int) -> Whole:
     """``whole * 10**zeros``, whatever its size."""
     if not zeros or not len(whole):
         return whole
-    if whole.dtype == np.int64 and zeros <= 18:
-        highest = max(abs(int(whole.min())), abs(int(whole.max())))
-        if highest * 10**zeros <= _LARGEST:
-            scaled: Whole = whole * np.int64(10**zeros)
-            return scaled
-    whole = whole.astype(object) * 10**zeros
-    return whole
+    if zeros > 18 or whole.dtype != np.int64 or _largest(whole) * 10**zeros > _LARGEST:
+        whole = whole.astype(object)
+    scaled: Whole = whole * 10**zeros
+    return scaled
 
 
 def to_decimals(whole: Whole, exponent: int) -> Decimals:
@@ -55,8 +52,10 @@ def to_decimals(whole: Whole, exponent: int) -> Decimals:
 
 def running_sum(whole: Whole) -> Whole:
     """Sums of the first one, two, three … values, exactly."""
-    if whole.dtype == np.int64 and len(whole):
-        highest = max(abs(int(whole.min())), abs(int(whole.max())))
-        if highest * len(whole) > _LARGEST:
-            whole = whole.astype(object)
+    if len(whole) and _largest(whole) * len(whole) > _LARGEST:
+        whole = whole.astype(object)
     return np.add.accumulate(whole)
+
+
+def _largest(whole: Whole) -> int:
+    return max(abs(int(whole.min())), abs(int(whole.max())))
