@@ -21,7 +21,7 @@ def test_a_seeder_is_well_and_then_gone(tmp_path: Path) -> None:
         )
         address = serving.event("metrics")["address"]
         serving.event("ready")
-        [well] = node.run("health", address)
+        [well] = node.run("health", address, "--wait", "30s")
         serving.interrupt()
         serving.result()
         error = node.fails(3, "health", address)

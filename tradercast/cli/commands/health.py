@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from typing import Annotated, Any
 
 import typer
 
 from tradercast.addresses import format_address, parse_address
 from tradercast.cli.context import Cli
-from tradercast.cli.options import checked
+from tradercast.cli.options import checked, duration_s
 from tradercast.errors import EXIT_INCOMPLETE, EXIT_OK, ServiceError
 
-EXAMPLES = ("tradercast health 127.0.0.1:9340", "tradercast health 127.0.0.1:9340 --json")
+EXAMPLES = ("tradercast health 127.0.0.1:9340", "tradercast health 127.0.0.1:9340 --wait 60s")
 _PATIENCE_S = 4.0
+_AGAIN_S = 0.5
 _MAX_ANSWER = 64 << 10
 
 
@@ -28,21 +30,42 @@ def health(
             callback=checked(parse_address),
         ),
     ],
+    wait: Annotated[
+        str,
+        typer.Option(
+            "--wait",
+            metavar="DURATION",
+            help="Ask again for so long until it is well.",
+            callback=checked(duration_s),
+        ),
+    ] = "0s",
 ) -> int:
     """Ask a service whether it is well: exit code 0, or 3 if it is not or does not answer."""
     host, port = parse_address(address)
-    shown = format_address((host, port))
+    until = time.monotonic() + duration_s(wait)
+    while True:
+        found = _ask(host, port)
+        if (found is not None and found["ok"] is True) or time.monotonic() >= until:
+            break
+        time.sleep(_AGAIN_S)
+    if found is None:
+        raise ServiceError(
+            f"no service tells of its health at {format_address((host, port))}",
+            hint="start it with --metrics HOST:PORT",
+        )
+    cli.out.emit(found)
+    cli.out.print(f"{found['service']}: {'well' if found['ok'] is True else found['trouble']}")
+    return EXIT_OK if found["ok"] is True else EXIT_INCOMPLETE
+
+
+def _ask(host: str, port: int) -> dict[str, Any] | None:
+    """What a service says; None if there is none."""
     connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE_S)
     try:
         connection.request("GET", "/health")
         found: Any = json.loads(connection.getresponse().read(_MAX_ANSWER))
-        service, well, trouble = found["service"], found["ok"], found["trouble"]
+        return {key: found[key] for key in ("service", "ok", "trouble")}
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-        raise ServiceError(
-            f"no service tells of its health at {shown}", hint="start it with --metrics HOST:PORT"
-        ) from None
+        return None
     finally:
         connection.close()
-    cli.out.emit({"service": service, "ok": well, "trouble": trouble})
-    cli.out.print(f"{service}: {'well' if well else trouble}")
-    return EXIT_OK if well is True else EXIT_INCOMPLETE
