@@ -26,7 +26,7 @@ async function append(core, wal, keyPair, blocks, expectLength) {
     if (!appended) return stands()
 
     await wal.sync()
-    const [last] = await core.blocks(end - 1, end)
+    const [last] = await core.blocks([end - 1])
     if (last === null || !last.equals(blocks[blocks.length - 1])) {
       throw new BridgeError(
         'WRITE_FAILED',

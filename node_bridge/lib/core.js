@@ -181,11 +181,10 @@ class Core extends EventEmitter {
     return manifest ? Verifier.encodeManifest(manifest) : null
   }
 
-  /** The contents of blocks [start, end) from the store; null where it has none. */
-  blocks(start, end) {
+  /** The contents of the given blocks from the store; null where it has none. */
+  blocks(indexes) {
     const rx = this.state.storage.read()
-    const found = []
-    for (let i = start; i < end; i++) found.push(rx.getBlock(i))
+    const found = indexes.map((index) => rx.getBlock(index))
     rx.tryFlush()
     return Promise.all(found)
   }

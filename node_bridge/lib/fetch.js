@@ -115,18 +115,19 @@ class Fetch {
   }
 
   /**
-   * The kept contents of the blocks from `start` on, as far as they follow each other, about
-   * `bytes` and before `end`; empty if none.
+   * The first of the given blocks as [number, content], as far as all are kept, about `bytes`; empty
+   * if the first is not.
    */
-  take(start, end, bytes) {
+  take(indexes, bytes) {
     const out = []
-    for (let i = start; i < end && bytes > 0; i++) {
-      const value = this._kept.get(i)
+    for (const index of indexes) {
+      const value = this._kept.get(index)
       if (value === undefined) break
-      this._kept.delete(i)
+      this._kept.delete(index)
       this._keptBytes -= value.byteLength
       bytes -= value.byteLength
-      out.push(value)
+      out.push([index, value])
+      if (bytes <= 0) break
     }
     return out
   }

@@ -18,7 +18,7 @@ module.exports = {
   MAX_RANGES: 4096, // pairs in one request
   MAX_HELD: 16384, // pairs in one answer
   MAX_READ_BLOCKS: 16777216, // blocks in one request
-  ITEM_BYTES: MIB, // about one item frame
+  ITEM_BYTES: MIB / 4, // about one item frame; larger ones leave the caches of the processor
   INFLIGHT: [512, 1024], // block requests under way per peer, until the size of blocks is known, and at most
   INFLIGHT_BYTES: 16 * MIB, // about, under way from all peers of one log
   STALL_MS: 20000,

@@ -51,7 +51,7 @@ async function proveOne(core, index, roots, values) {
   const path = siblings(2 * index, roots)
   const [nodes, [value]] = await Promise.all([
     core.nodes([2 * index, ...path]),
-    values ? core.blocks(index, index + 1) : [null]
+    values ? core.blocks([index]) : [null]
   ])
   if (nodes.includes(null) || (values && value === null)) return null
   return [

@@ -1,6 +1,7 @@
 'use strict'
 
 const { BridgeError } = require('./errors')
+const { Cursor } = require('./cursor')
 const { Fetch } = require('./fetch')
 const ranges = require('./ranges')
 const { ITEM_BYTES, STALL_MS } = require('./limits')
@@ -37,23 +38,21 @@ async function read(core, request, wanted, { wait, stallMs = STALL_MS, disk }) {
 async function stream(core, request, wanted, fetch) {
   const missing = []
   const size = new SizeGuess()
+  const cursor = new Cursor(wanted)
   let ahead = Promise.resolve()
-  for (const [start, end] of wanted) {
-    let at = start
-    while (at < end) {
-      if (fetch !== null && !core.has(at)) {
-        await ahead // what the client owes credits for must not count as a stall
-        await arrival(core, at, fetch)
-      }
-      const blocks = await nextRun(core, at, end, size, fetch)
-      await ahead
-      if (fetch === null) noteMissing(missing, at, blocks)
-      const usable = fetch === null ? blocks : upToNull(blocks)
-      if (usable.length === 0) await retry(core, at, fetch)
-      ahead = send(request, at, usable, size)
-      ahead.catch(() => {}) // awaited above or below
-      at += usable.length
+  while (!cursor.done) {
+    if (fetch !== null && !core.has(cursor.at)) {
+      await ahead // what the client owes credits for must not count as a stall
+      await arrival(core, cursor.at, fetch)
     }
+    const run = await nextRun(core, cursor, size, fetch)
+    await ahead
+    if (fetch === null) noteMissing(missing, run)
+    const usable = fetch === null ? run : upToNull(run)
+    if (usable.length === 0) await retry(core, cursor.at, fetch)
+    ahead = send(request, usable, size)
+    ahead.catch(() => {}) // awaited above or below
+    cursor.skip(usable.length)
   }
   await ahead
   return ranges.normalise(missing)
@@ -72,26 +71,32 @@ async function retry(core, index, fetch) {
 }
 
 /**
- * The next blocks to deliver: about one item of them, or (without a fetch) nulls for a run that is
- * not held.
+ * The next blocks to deliver, as [number, content]: about one item of them, or (without a fetch)
+ * nulls for those that are not held.
+ *
+ * They go on over the gaps between ranges: the chunks of an archive are single blocks, and an item
+ * for each would cost more than its bytes do.
  */
-async function nextRun(core, at, end, size, fetch) {
+async function nextRun(core, cursor, size, fetch) {
   if (fetch !== null) {
-    const kept = fetch.take(at, end, ITEM_BYTES)
+    const kept = fetch.take(cursor.ahead(), ITEM_BYTES)
     if (kept.length > 0) return kept
   }
-  const held = core.has(at)
-  const most = Math.min(end, at + (held ? size.run() : MAX_NILS))
-  let stop = at + 1
-  while (stop < most && core.has(stop) === held) stop++
-  return held ? core.blocks(at, stop) : new Array(stop - at).fill(null)
+  const held = core.has(cursor.at)
+  const most = held ? size.run() : MAX_NILS
+  const indexes = []
+  for (const index of cursor.ahead()) {
+    if (indexes.length > 0 && (indexes.length === most || core.has(index) !== held)) break
+    indexes.push(index)
+  }
+  const blocks = held ? await core.blocks(indexes) : []
+  return indexes.map((index, i) => [index, held ? blocks[i] : null])
 }
 
-async function send(request, first, blocks, size) {
+async function send(request, run, size) {
   let item = []
   let bytes = 0
-  for (let i = 0; i < blocks.length; i++) {
-    const block = blocks[i]
+  for (const [index, block] of run) {
     const more = block === null ? 0 : block.byteLength
     size.saw(more)
     if (item.length > 0 && bytes + more > 2 * ITEM_BYTES) {
@@ -99,7 +104,7 @@ async function send(request, first, blocks, size) {
       item = []
       bytes = 0
     }
-    item.push([first + i, block])
+    item.push([index, block])
     bytes += more
     if (bytes >= ITEM_BYTES) {
       await request.item(item)
@@ -110,24 +115,24 @@ async function send(request, first, blocks, size) {
   if (item.length > 0) await request.item(item)
 }
 
-function upToNull(blocks) {
-  const i = blocks.indexOf(null)
-  return i === -1 ? blocks : blocks.slice(0, i)
+function upToNull(run) {
+  const i = run.findIndex(([, block]) => block === null)
+  return i === -1 ? run : run.slice(0, i)
 }
 
-function noteMissing(missing, first, blocks) {
-  for (let i = 0; i < blocks.length; i++) {
-    if (blocks[i] !== null) continue
+function noteMissing(missing, run) {
+  for (const [index, block] of run) {
+    if (block !== null) continue
     const last = missing[missing.length - 1]
-    if (last && last[1] === first + i) last[1]++
-    else missing.push([first + i, first + i + 1])
+    if (last && last[1] === index) last[1]++
+    else missing.push([index, index + 1])
   }
 }
 
 /** How many blocks make about one item, from the sizes seen so far. */
 class SizeGuess {
   constructor() {
-    this.average = 256 * 1024 // a cautious start: four blocks
+    this.average = ITEM_BYTES / 4 // a cautious start: four blocks
   }
 
   saw(bytes) {

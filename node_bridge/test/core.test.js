@@ -235,6 +235,28 @@ test('blocks that every peer says it lacks are not waited for as long as silent 
   assert.ok(Date.now() - began < 10000)
 })
 
+test('single blocks share items, held or not', async (t) => {
+  const bridge = await create(t)
+  const { handle } = await write(bridge, 300)
+  await bridge.call('core.clear', { handle, start: 100, end: 200 })
+  const wanted = Array.from({ length: 150 }, (_, i) => [2 * i, 2 * i + 1])
+
+  const items = []
+  const onitem = (item) => items.push(item)
+  const result = await bridge.call('core.read', { handle, ranges: wanted, wait: false }, { onitem })
+
+  const found = items.flat()
+  assert.deepEqual(
+    found.map(([index]) => index),
+    wanted.map(([start]) => start)
+  )
+  for (const [index, block] of found)
+    if (index >= 100 && index < 200) assert.equal(block, null)
+    else assert.ok(block.equals(blocks(300)[index]))
+  assert.equal(result.missing.length, 50)
+  assert.ok(items.length < 10, items.length + ' items')
+})
+
 test('single blocks come about in the order in which they are read', async (t) => {
   const a = await create(t)
   const b = await create(t)

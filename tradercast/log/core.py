@@ -122,7 +122,7 @@ class Core:
     async def read(
         self, ranges: Iterable[BlockRange], wait: bool = True, stall_s: float = STALL_S
     ) -> AsyncIterator[list[tuple[int, bytes | None]]]:
-        """The blocks of the ranges, in their order, about 1 MiB at a time.
+        """The blocks of the ranges, in their order, about 256 KiB at a time.
 
         Parameters
         ----------
