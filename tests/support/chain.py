@@ -116,10 +116,26 @@ class Chain:
 
     def check(self, acked: set[str], *, other: FeederNode | None = None) -> list[Message]:
         """The one check, at two strangers; the second one asks `other` if there is one."""
-        messages = self.topic.wait_for_ids(acked, self.listener.log, 120)
+        patience_s = 120 + len(acked) / 5_000
+        messages = self.topic.wait_for_ids(acked, self.listener.log, patience_s)
+        self.check_messages(acked, messages, other=other)
+        return messages
+
+    def check_messages(
+        self, acked: set[str], messages: Sequence[Message], *, other: FeederNode | None = None
+    ) -> None:
+        """The one check, where it is known which messages there were."""
         first, second = self.read(messages), self.read(messages, other)
         check_ledger(acked, messages, first, second)
-        return messages
+
+    @contextlib.contextmanager
+    def topic_again(self) -> Iterator[Topic]:
+        """The topic as it is now, read from its beginning."""
+        made = Topic(self.kafka.bootstrap, self.feeder.topic)
+        try:
+            yield made
+        finally:
+            made.close()
 
     def check_against(self, before: Reading, acked: set[str]) -> None:
         """The one check, and that what a stranger read earlier is still the same."""

@@ -38,7 +38,8 @@ BATCH_BYTES = 2 << 20
 BATCH_MESSAGES = 2_000
 QUEUE_KBYTES = 8 << 10
 FETCH_BYTES = 2 << 20
-REFRESH_S = 30.0  # how soon partitions that were added are read
+REFRESH_S = 10.0  # how soon it is noticed that there are more partitions, or no topic
+AGAIN_S = 2.0  # a broker that has just started may not know its topics yet
 _GONE = frozenset(
     (
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -48,6 +49,8 @@ _GONE = frozenset(
         KafkaError.INCONSISTENT_TOPIC_ID,
     )
 )
+
+_GONE_HINT = "make it again, or leave it out of --topics; what was read from it is safe"
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,7 @@ class KafkaSource:
         self._consumer: Consumer | None = None
         self._admin: AdminClient | None = None
         self._refresh_at = 0.0
+        self._missed = False  # a topic, when last asked
         self.renewed: set[str] = set()  # topics that are not those of the positions
         self.trouble: str | None = None  # since the last message that came
         self.highest: dict[Place, int] = {}  # the offset behind the newest message of each
@@ -186,6 +190,8 @@ class KafkaSource:
         except (KafkaException, TimeoutError) as error:
             reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
             if not first:  # the broker may be away; what is assigned is read again when it is back
+                if isinstance(error, KafkaException) and error.args[0].code() in _GONE:
+                    self._miss_topics()
                 log.warning("Kafka does not tell its topics: %s", reason)
                 return {}
             if isinstance(error, KafkaException) and error.args[0].code() in _GONE:
@@ -199,9 +205,19 @@ class KafkaSource:
                 hint="check the address, and that the broker runs",
             ) from None
         self.trouble = None  # it answers
+        self._missed = False
         return {
             name: (str(topic.topic_id), len(topic.partitions)) for name, topic in described.items()
         }
+
+    def _miss_topics(self) -> None:
+        if self._missed:
+            raise ServiceError(
+                f"not all of the topics {', '.join(self._topics)} are there any more",
+                hint=_GONE_HINT,
+            )
+        self._missed = True
+        self._refresh_at = time.monotonic() + AGAIN_S
 
     def _start(self, topic: str, partition: int) -> TopicPartition:
         assert self._consumer is not None
@@ -261,10 +277,7 @@ class KafkaSource:
 
     def _refuse(self, error: KafkaError, topic: str | None) -> None:
         if error.code() in _GONE:
-            raise ServiceError(
-                f"topic {topic} is gone",
-                hint="make it again, or leave it out of --topics; what was read from it is safe",
-            )
+            raise ServiceError(f"topic {topic} is gone", hint=_GONE_HINT)
         if error.fatal() or error.code() in (
             KafkaError.TOPIC_AUTHORIZATION_FAILED,
             KafkaError.GROUP_AUTHORIZATION_FAILED,
