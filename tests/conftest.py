@@ -25,6 +25,7 @@ ACCEPTED_SKIPS = ("this machine has no IPv6",)
 FIRST = (
     "tests/test_packaging.py",
     "tests/e2e/",
+    "tests/docker/",
     "tests/servers/",
     "tests/client/",
     "tests/log/",

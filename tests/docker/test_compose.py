@@ -58,6 +58,13 @@ def test_a_command_is_one_that_the_command_line_takes(
         assert taken["follow"] == [LINK]
 
 
+def test_without_a_link_the_keys_can_be_made_and_the_seeder_says_what_it_lacks() -> None:
+    [text] = [word for word in services(DOCUMENT, {})["seeder"].command if "link" in word]
+    assert services(DOCUMENT, {})["identity"].command == OWN["identity"].command
+    with pytest.raises(typer.BadParameter, match=r"put the link into \.env"):
+        COMMANDS["serve"].make_context("serve", ["--follow", text], obj=Cli())
+
+
 @EVERY
 def test_every_variable_is_one_that_the_command_knows(name: str) -> None:
     ours = {key for key in OWN[name].environment if key.startswith("TRADERCAST_")}
