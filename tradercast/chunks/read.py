@@ -11,15 +11,14 @@ from tradercast import decimal_form
 from tradercast.chunks.block import CHUNK, unpack_block
 from tradercast.chunks.buffers import TradeBuffers
 from tradercast.chunks.columns import ColumnReader
+from tradercast.chunks.field_reads import read_aside, read_notes, read_recv, read_times
 from tradercast.chunks.header import ChunkHeader
 from tradercast.chunks.texts import read_texts
-from tradercast.chunks.trades import CHANNEL, ID_INT, ID_TEXT, LAYOUT, MAX_TEXT
-from tradercast.decimals import Decimals
-from tradercast.errors import FormatError, InputError, UsageError
+from tradercast.chunks.trades import CHANNEL, ID_INT, ID_TEXT, LAYOUT
+from tradercast.errors import FormatError, UsageError
 from tradercast.ids import MAX_ID_BYTES
-from tradercast.records import ABSENT, NO_TIME, Notes, Side, Trades
+from tradercast.records import ABSENT, Side, Trades
 from tradercast.rows import I64, U8, shifted
-from tradercast.timerange import MAX_TIME_NS, MIN_TIME_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +120,15 @@ def decode_trades_into(block: bytes, out: TradeBuffers, at: int) -> ChunkHeader:
 def _decode(header: ChunkHeader, reader: ColumnReader, out: TradeBuffers, at: int) -> None:
     rows = slice(at, at + header.count)
     times = out.ts_event[rows]
-    notes = _notes(reader, header.count)
-    _times(header, reader, times, notes)
+    notes = read_notes(reader, header.count)
+    read_times(header, reader, times, notes)
     price_escapes = _decimals(
         reader, "px", header.price_exponent, out.price[rows], out.price_exponent
     )
     size_escapes = _decimals(reader, "sz", header.size_exponent, out.size[rows], out.size_exponent)
     _side(reader, out.side[rows])
     if out.ts_recv is not None:
-        _recv(header, reader, times, out.ts_recv[rows])
+        read_recv(header, reader, times, out.ts_recv[rows])
     id_escapes = {} if out.trade_id is None else _ids(reader, out.trade_id[rows])
     reader.finish(*_skipped(out))
     out.price_escapes.update(shifted(price_escapes, at))
@@ -145,21 +144,6 @@ def _skipped(out: TradeBuffers) -> list[str]:
     return no_recv + (["id"] if out.trade_id is None else [])
 
 
-def _times(header: ChunkHeader, reader: ColumnReader, out: I64, notes: Notes) -> None:
-    reader.into("ts", out)
-    unit = 10**header.time_unit
-    low, high = int(out.min()) * unit, int(out.max()) * unit
-    if low < MIN_TIME_NS or high > MAX_TIME_NS:
-        raise FormatError("a time is outside int64")
-    if unit > 1:
-        np.multiply(out, unit, out=out)
-    refs = notes.ref_ts[notes.ref_ts != NO_TIME]
-    if len(refs):
-        low, high = min(low, int(refs.min())), max(high, int(refs.max()))
-    if (low, high) != (header.min_ns, header.max_ns):
-        raise FormatError("the header's times are not those of the records")
-
-
 def _decimals(
     reader: ColumnReader, name: str, exponent: int, out: I64, wanted: int
 ) -> dict[int, Decimal]:
@@ -167,19 +151,10 @@ def _decimals(
     escapes: dict[int, Decimal] = {}
     if exponent != wanted:
         escapes = decimal_form.rescale_in_place(out, exponent, wanted)
-    rows = reader.read(f"{name}_row", np.int64)
-    texts = read_texts(reader, name, MAX_TEXT)
-    if len(rows) != len(texts):
-        raise FormatError(f"{len(texts)} values of {name!r} stand aside for {len(rows)} rows")
-    if len(rows):
-        _check_rows(rows, len(out), name)
-        out[rows] = 0
-        try:
-            values = Decimals.from_strings(texts).to_decimals()
-        except InputError as error:
-            raise FormatError(f"a value of {name!r} is no number: {error.message:.80}") from None
-        escapes.update(zip(rows.tolist(), values, strict=True))
-    return escapes
+    aside = read_aside(reader, name, len(out))
+    if aside:
+        out[list(aside)] = 0
+    return escapes | aside
 
 
 def _side(reader: ColumnReader, out: U8) -> None:
@@ -189,26 +164,6 @@ def _side(reader: ColumnReader, out: U8) -> None:
     reader.into("side", out)
     if out.max() > max(Side):
         raise FormatError("a side is not 0, 1 or 2")
-
-
-def _recv(header: ChunkHeader, reader: ColumnReader, times: I64, out: I64) -> None:
-    count = reader.count("recv")
-    if not count:
-        out[:] = NO_TIME
-        return
-    unit = 10**header.recv_unit
-    if not reader.count("recv_has"):
-        reader.into("recv", out)
-        np.multiply(out, unit, out=out)
-        np.add(out, times, out=out)
-        return
-    has = np.empty(len(out), np.uint8)
-    reader.into("recv_has", has)
-    present = has == 1
-    if has.max() > 1 or int(present.sum()) != count:
-        raise FormatError("the receive times are not as many as the rows that have one")
-    out[:] = NO_TIME
-    out[present] = reader.read("recv", np.int64) * unit + times[present]
 
 
 def _ids(reader: ColumnReader, out: I64) -> dict[int, str]:
@@ -232,25 +187,3 @@ def _ids(reader: ColumnReader, out: I64) -> dict[int, str]:
     if len(texts) != len(rows):
         raise FormatError(f"{len(texts)} ids stand aside for {len(rows)} rows")
     return dict(zip(rows, texts, strict=True))
-
-
-def _notes(reader: ColumnReader, count: int) -> Notes:
-    rows = reader.read("note_row", np.int64)
-    if not len(rows):
-        return Notes.empty()
-    _check_rows(rows, count, "note")
-    columns = [
-        reader.read("note_kind", np.uint8),
-        reader.read("note_seq", np.int64),
-        reader.read("note_end", np.int64),
-        reader.read("note_ts", np.int64),
-    ]
-    try:
-        return Notes(rows, *columns)
-    except UsageError as error:
-        raise FormatError(error.message) from None
-
-
-def _check_rows(rows: I64, count: int, name: str) -> None:
-    if rows[0] < 0 or rows[-1] >= count or (rows[1:] <= rows[:-1]).any():
-        raise FormatError(f"the rows of {name!r} do not increase within the chunk")

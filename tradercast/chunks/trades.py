@@ -2,49 +2,46 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any
-
 import numpy as np
 
-from tradercast import decimal_form
 from tradercast.chunks.block import CHUNK, MAX_BLOCK, MAX_RECORDS, pack_block, require_encoder
 from tradercast.chunks.columns import ColumnWriter, Layout, layout_of
-from tradercast.chunks.header import CHAIN_BYTES, MAX_SCALE, MAX_SEQ, ChunkHeader, TailInfo
+from tradercast.chunks.fields import (
+    NOTE_COLUMNS,
+    add_aside,
+    add_notes,
+    add_recv,
+    aside_columns,
+    canonical,
+    check_frame,
+    check_running,
+    refuse,
+)
+from tradercast.chunks.header import ChunkHeader, TailInfo
 from tradercast.chunks.texts import text_columns, write_texts
 from tradercast.chunks.units import time_unit
 from tradercast.errors import EncodeError
 from tradercast.feeds import FeedId
 from tradercast.ids import MAX_ID_BYTES
-from tradercast.records import ABSENT, NO_TIME, Decimals, Ids, Side, Trades
-from tradercast.rows import I64
+from tradercast.records import ABSENT, Decimals, Ids, Side, Trades
 
 CHANNEL = "trades"
 ID_INT, ID_ABSENT, ID_TEXT = 0, 1, 2
-MAX_TEXT = 255  # of an escaped decimal
 
 _N = MAX_RECORDS
 LAYOUT: Layout = layout_of(
     ("ts", _N),
     ("px", _N),
-    ("px_row", _N),
-    ("px_len", _N),
-    ("px_text", _N * MAX_TEXT),
+    *aside_columns("px"),
     ("sz", _N),
-    ("sz_row", _N),
-    ("sz_len", _N),
-    ("sz_text", _N * MAX_TEXT),
+    *aside_columns("sz"),
     ("side", _N),
     ("recv_has", _N),
     ("recv", _N),
     ("id_kind", _N),
     ("id", _N),
     *text_columns("id", _N, MAX_ID_BYTES),
-    ("note_row", _N),
-    ("note_kind", _N),
-    ("note_seq", _N),
-    ("note_end", _N),
-    ("note_ts", _N),
+    *NOTE_COLUMNS,
 )
 
 
@@ -121,14 +118,9 @@ def encode_any_size(
     size_exponent = _add_decimals(writer, "sz", trades.size, 0, first_seq)
     if trades.side.any():
         writer.add("side", trades.side, delta=1)
-    recv_unit = _add_recv(writer, trades)
+    recv_unit = add_recv(writer, trades.ts_recv, trades.ts_event)
     _add_ids(writer, trades.trade_id)
-    notes = trades.notes
-    writer.add("note_row", notes.row, delta=1)
-    writer.add("note_kind", notes.kind)
-    writer.add("note_seq", notes.ref_seq, delta=1)
-    writer.add("note_end", notes.ref_end, delta=1)
-    writer.add("note_ts", notes.ref_ts, delta=1)
+    add_notes(writer, trades.notes)
     low, high = trades.span()
     header = ChunkHeader(
         feed=feed,
@@ -149,30 +141,15 @@ def encode_any_size(
 
 
 def _check(trades: Trades, feed: FeedId, first_seq: int, running_max_ns: int, chain: bytes) -> None:
-    count = len(trades)
-    if feed.channel != CHANNEL:
-        raise EncodeError(f"{feed} is no feed of trades")
-    if not 1 <= count <= MAX_RECORDS:
-        raise EncodeError(f"a chunk holds 1 to {MAX_RECORDS} records, not {count}")
-    if not 0 <= first_seq <= MAX_SEQ - count:
-        raise EncodeError(f"the first seq is {first_seq}, not from 0 to 2**62")
-    if len(chain) not in (0, CHAIN_BYTES):
-        raise EncodeError(f"a chain hash has {CHAIN_BYTES} bytes, not {len(chain)}")
-    _refuse(trades.ts_event == NO_TIME, "has no ts_event in int64", first_seq)
-    _refuse(trades.side > max(Side), "has a side other than 0, 1, 2", first_seq)
-    if running_max_ns < trades.span()[1]:
-        raise EncodeError(f"the running maximum {running_max_ns} is before the chunk's own maximum")
+    check_frame(feed, CHANNEL, len(trades), first_seq, chain, trades.ts_event)
+    refuse(trades.side > max(Side), "has a side other than 0, 1, 2", first_seq)
+    check_running(running_max_ns, trades.span()[1])
     ids = trades.trade_id
     if ids is not None:
-        _refuse(ids.values < ABSENT, "has a negative id", first_seq)
+        refuse(ids.values < ABSENT, "has a negative id", first_seq)
         for row, text in ids.escapes.items():
-            if not 0 <= row < count or not 1 <= len(_utf8(text)) <= MAX_ID_BYTES:
+            if not 0 <= row < len(trades) or not 1 <= len(_utf8(text)) <= MAX_ID_BYTES:
                 raise EncodeError(f"record {first_seq + row} has an id that is too long or no text")
-
-
-def _refuse(bad: Any, what: str, first_seq: int) -> None:
-    if bad.any():
-        raise EncodeError(f"record {first_seq + int(np.argmax(bad))} {what}")
 
 
 def _utf8(text: str) -> bytes:
@@ -185,34 +162,10 @@ def _utf8(text: str) -> bytes:
 def _add_decimals(
     writer: ColumnWriter, name: str, values: Decimals, delta: int, first_seq: int
 ) -> int:
-    for row, value in values.escapes.items():
-        if not isinstance(value, Decimal) or not decimal_form.is_storable(value):
-            raise EncodeError(f"record {first_seq + row} has {value!s:.40} as {name}")
-    form = values.normalised()
-    if abs(form.exponent) > MAX_SCALE:
-        raise EncodeError(f"record {first_seq}: the exponent {form.exponent} is out of range")
+    form = canonical(values, name, first_seq)
     writer.add(name, form.mantissa, delta=delta)
-    if form.escapes:
-        writer.add(f"{name}_row", np.array(list(form.escapes), np.int64), delta=1)
-        texts = [decimal_form.plain_text(value).encode("ascii") for value in form.escapes.values()]
-        write_texts(writer, name, texts, by_position=False)
+    add_aside(writer, name, form)
     return form.exponent
-
-
-def _add_recv(writer: ColumnWriter, trades: Trades) -> int:
-    """Receive times as differences to event times (modulo 2**64), of the rows that have one."""
-    if trades.ts_recv is None:
-        return 0
-    has = trades.ts_recv != NO_TIME
-    if not has.any():
-        return 0
-    difference: I64 = trades.ts_recv - trades.ts_event
-    if not has.all():
-        writer.add("recv_has", has.astype(np.uint8), delta=1)
-        difference = difference[has]
-    unit = time_unit(difference)
-    writer.add("recv", difference // 10**unit, delta=1)
-    return unit
 
 
 def _add_ids(writer: ColumnWriter, ids: Ids | None) -> None:
