@@ -156,6 +156,10 @@ class BookMessages:
         """How many levels each message has."""
         return np.diff(self.offsets)
 
+    def weights(self) -> I64:
+        """What each message weighs when chunks are cut: its levels, and 1 if it has none."""
+        return np.maximum(self.lengths(), 1)
+
     def filled(self, name: str) -> I64:
         """One of the columns that a source may not have, with absences if there is none."""
         column: I64 | None = getattr(self, name)

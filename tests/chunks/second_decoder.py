@@ -15,7 +15,7 @@ import msgpack
 import numpy as np
 from pcodec.wrapped import FileDecompressor
 
-U8_COLUMNS = {"side", "recv_has", "id_kind", "note_kind"}
+U8_COLUMNS = {"side", "id_kind", "note_kind", "snap", "gone"}
 LOWEST = -(2**63)
 
 
@@ -43,7 +43,7 @@ def frame(block: bytes, kind: bytes) -> tuple[dict[str, Any], dict[str, list[int
 def is_u8(name: str) -> bool:
     return (
         name in U8_COLUMNS
-        or name.endswith(("_len", "_text"))
+        or name.endswith(("_len", "_text", "_has"))
         or (name.startswith("id_") and name[3:].isdigit())
     )
 
@@ -79,9 +79,16 @@ def texts(columns: dict[str, list[int]], name: str) -> list[bytes]:
 
 
 def decimals(columns: dict[str, list[int]], name: str, exponent: int) -> list[Decimal]:
-    values = [Decimal(m).scaleb(exponent) for m in columns[name]]
-    for row, text in zip(columns.get(f"{name}_row", []), texts(columns, name), strict=True):
-        assert columns[name][row] == 0
+    rows = columns.get(f"{name}_row", [])
+    return with_aside(columns[name], exponent, rows, texts(columns, name))
+
+
+def with_aside(
+    mantissas: list[int], exponent: int, rows: list[int], aside: list[bytes]
+) -> list[Decimal]:
+    values = [Decimal(m).scaleb(exponent) for m in mantissas]
+    for row, text in zip(rows, aside, strict=True):
+        assert mantissas[row] == 0
         values[row] = Decimal(text.decode("ascii"))
     return values
 
@@ -186,11 +193,12 @@ def exponent_of(values: list[Decimal]) -> tuple[int, list[int], dict[int, str]]:
     return exponent, mantissas, aside
 
 
+def numbers(*values: int) -> bytes:
+    return b"".join(struct.pack("<q", value) for value in values)
+
+
 def chain(before: bytes, rows: list[dict[str, Any]]) -> bytes:
     """Section 7."""
-
-    def numbers(*values: int) -> bytes:
-        return b"".join(struct.pack("<q", value) for value in values)
 
     def aside(found: dict[int, bytes]) -> bytes:
         parts = [numbers(row, len(text)) + text for row, text in sorted(found.items())]

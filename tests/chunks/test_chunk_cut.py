@@ -52,20 +52,20 @@ def test_nothing_has_no_cuts() -> None:
     assert find_cuts(np.zeros(0, np.int64), state) == ([], state)
 
 
-def one_by_one(times: list[int], full: int, hourly: int) -> list[int]:
+def one_by_one(times: list[int], full: int, hourly: int, weights: list[int]) -> list[int]:
     """The rule as a loop over records."""
     cuts, count, running = [], 0, None
-    for row, time in enumerate(times):
+    for row, (time, weight) in enumerate(zip(times, weights, strict=True)):
         before = running
         running = time if running is None else max(running, time)
         if before is not None and (
             running // DAY > before // DAY
-            or count == full
+            or count + weight > full
             or (running // HOUR > before // HOUR and count >= hourly)
         ):
             cuts.append(row)
             count = 0
-        count += 1
+        count += weight
     return cuts
 
 
@@ -77,11 +77,14 @@ STEPS = st.lists(
 )
 
 
-@given(STEPS, st.lists(st.integers(0, 200), max_size=6))
+@given(STEPS, st.lists(st.integers(0, 200), max_size=6), st.sampled_from([None, 1, 2]))
 def test_every_split_into_batches_gives_the_cuts_of_the_rule(
-    steps: list[tuple[int, int]], splits: list[int]
+    steps: list[tuple[int, int]], splits: list[int], seed: int | None
 ) -> None:
     times = list(itertools.accumulate(s for step, n in steps for s in [step] * n))
+    weights = np.ones(len(times), np.int64)
+    if seed is not None:  # some are more than a chunk may weigh
+        weights = np.random.default_rng(seed).choice([1, 1, 2, 3, 7, 8, 20], len(times))
     edges = [0, *sorted(min(s, len(times)) for s in splits), len(times)]
     with pytest.MonkeyPatch.context() as patch:  # small numbers, so that every rule is met
         patch.setattr(cut, "MAX_RECORDS", 7)
@@ -89,12 +92,26 @@ def test_every_split_into_batches_gives_the_cuts_of_the_rule(
 
         state, cuts = CutState(), []
         for start, stop in itertools.pairwise(edges):
-            found, state = find_cuts(np.array(times[start:stop], np.int64), state)
+            found, state = find_cuts(
+                np.array(times[start:stop], np.int64),
+                state,
+                None if seed is None else weights[start:stop],
+            )
             cuts += [start + row for row in found]
 
-    assert cuts == one_by_one(times, 7, 3)
+    assert cuts == one_by_one(times, 7, 3, weights.tolist())
     if times:
-        assert state == CutState(len(times) - (cuts[-1] if cuts else 0), max(times))
+        open_weight = int(weights[cuts[-1] if cuts else 0 :].sum())
+        assert state == CutState(open_weight, max(times))
+
+
+def test_books_are_cut_by_their_levels() -> None:
+    weights = np.array([65_000, 536, 1, 70_000, 1, 65_535, 1, 1])
+
+    cuts, state = find_cuts(np.zeros(8, np.int64), CutState(), weights)
+
+    assert cuts == [2, 3, 4, 6]
+    assert state == CutState(2, 0)
 
 
 def test_a_real_sized_feed_agrees_with_the_rule() -> None:
@@ -103,4 +120,4 @@ def test_a_real_sized_feed_agrees_with_the_rule() -> None:
         -HOUR, HOUR, 150_000
     )
 
-    assert cuts_of(times) == one_by_one(times.tolist(), MAX_RECORDS, 8_192)
+    assert cuts_of(times) == one_by_one(times.tolist(), MAX_RECORDS, 8_192, [1] * 150_000)

@@ -1,10 +1,12 @@
 """Records <-> blocks: pure functions on bytes and columns, no I/O."""
 
 from tradercast.chunks.block import ENCODER, MAX_BLOCK, MAX_RECORDS
+from tradercast.chunks.book import encode_book
+from tradercast.chunks.book_read import OpenBookChunk, decode_book, open_book
 from tradercast.chunks.buffers import TradeBuffers
 from tradercast.chunks.chain import extend_chain
 from tradercast.chunks.cut import CutState, find_cuts
-from tradercast.chunks.header import ChunkHeader, TailInfo
+from tradercast.chunks.header import ChunkHeader, KeyInfo, TailInfo
 from tradercast.chunks.index import (
     IndexNode,
     Spans,
@@ -25,14 +27,18 @@ __all__ = [
     "ChunkHeader",
     "CutState",
     "IndexNode",
+    "KeyInfo",
+    "OpenBookChunk",
     "Spans",
     "TailInfo",
     "TradeBuffers",
     "chunk_block",
+    "decode_book",
     "decode_header",
     "decode_index",
     "decode_trades",
     "decode_trades_into",
+    "encode_book",
     "encode_index",
     "encode_run",
     "encode_trades",
@@ -41,5 +47,6 @@ __all__ = [
     "full_node_before",
     "index_block",
     "next_node",
+    "open_book",
     "open_trades",
 ]

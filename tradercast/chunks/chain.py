@@ -9,22 +9,23 @@ from collections.abc import Iterable
 import numpy as np
 
 from tradercast import decimal_form
+from tradercast.book_messages import OPTIONAL, BookMessages
 from tradercast.chunks.header import CHAIN_BYTES
 from tradercast.errors import UsageError
-from tradercast.records import NO_TIME, Decimals, Trades
+from tradercast.records import ABSENT, NO_TIME, Decimals, Notes, Trades
 from tradercast.rows import I64, U8
 
 _PERSON = b"tradercast.chain"
 
 
-def extend_chain(chain: bytes, trades: Trades) -> bytes:
+def extend_chain(chain: bytes, records: Trades | BookMessages) -> bytes:
     """The chain hash after one more cut run of records.
 
     Parameters
     ----------
     chain : bytes
         The hash before; empty at the beginning.
-    trades : Trades
+    records : Trades or BookMessages
         The records from one cut to the next; no records leave the hash as it is.
 
     Returns
@@ -34,33 +35,55 @@ def extend_chain(chain: bytes, trades: Trades) -> bytes:
     """
     if len(chain) not in (0, CHAIN_BYTES):
         raise UsageError(f"a chain hash has {CHAIN_BYTES} bytes, not {len(chain)}")
-    if not len(trades):
+    if not len(records):
         return chain
     hasher = hashlib.blake2b(chain, digest_size=CHAIN_BYTES, person=_PERSON)
-    for part in _canonical(trades):
+    for part in _trades(records) if isinstance(records, Trades) else _book(records):
         hasher.update(part)
     return hasher.digest()
 
 
-def _canonical(trades: Trades) -> Iterable[bytes | memoryview]:
+def _trades(trades: Trades) -> Iterable[bytes | memoryview]:
     """The records' bytes in the order that FORMAT.md states; all numbers little-endian."""
     yield _numbers(len(trades))
     yield _plain(trades.ts_event)
     yield from _decimals(trades.price)
     yield from _decimals(trades.size)
     yield _plain(trades.side)
-    recv = trades.ts_recv
-    has_recv = recv is not None and bool((recv != NO_TIME).any())
-    yield bytes([has_recv])
-    if recv is not None and has_recv:
-        yield _plain(recv)
+    yield from _optional(trades.ts_recv, NO_TIME)
     ids = trades.trade_id
     has_ids = ids is not None and ids.any()
     yield bytes([has_ids])
     if ids is not None and has_ids:
         yield _plain(ids.values)
         yield from _texts({row: text.encode("utf-8") for row, text in ids.escapes.items()})
-    notes = trades.notes
+    yield from _notes(trades.notes)
+
+
+def _book(book: BookMessages) -> Iterable[bytes | memoryview]:
+    yield _numbers(len(book))
+    yield _plain(book.ts_event)
+    yield _plain(book.is_snapshot.astype(np.uint8))
+    yield _plain(book.lengths())
+    levels = book.levels
+    yield _numbers(len(levels))
+    yield _plain(levels.side)
+    yield from _decimals(levels.price)
+    yield from _decimals(levels.size)
+    yield from _optional(levels.count, ABSENT)
+    for name, absent in OPTIONAL.items():
+        yield from _optional(getattr(book, name), absent)
+    yield from _notes(book.notes)
+
+
+def _optional(column: I64 | None, absent: int) -> Iterable[bytes | memoryview]:
+    has = column is not None and bool((column != absent).any())
+    yield bytes([has])
+    if column is not None and has:
+        yield _plain(column)
+
+
+def _notes(notes: Notes) -> Iterable[bytes | memoryview]:
     yield _numbers(len(notes))
     yield _plain(notes.row)
     yield _plain(notes.kind)

@@ -20,7 +20,7 @@ class CutState:
     Parameters
     ----------
     count : int
-        Records in the chunk that is open.
+        Weight of the records in the chunk that is open.
     running_max_ns : int or None
         The largest time so far; `None` before the first record.
     """
@@ -29,18 +29,23 @@ class CutState:
     running_max_ns: int | None = None
 
 
-def find_cuts(times: I64, state: CutState) -> tuple[list[int], CutState]:
+def find_cuts(
+    times: I64, state: CutState, weights: I64 | None = None
+) -> tuple[list[int], CutState]:
     """Find the rows before which a chunk ends.
 
     That is before record i if its day is new, or the chunk is full, or its hour is new and the
-    chunk has at least 8,192 records.  Day and hour are those of the running maximum of time.
+    chunk weighs at least 8,192.  Day and hour are those of the running maximum of time.  A chunk
+    is full for a record with which it would weigh more than 65,536.
 
     Parameters
     ----------
     times : int64 array, shape (n,)
-        `Trades.times` of the next batch of records.
+        `Trades.times` or `BookMessages.times` of the next batch of records.
     state : CutState
         What the batch before returned.
+    weights : int64 array, shape (n,), optional
+        `BookMessages.weights`, each at least 1; without them every record weighs 1.
 
     Returns
     -------
@@ -57,20 +62,29 @@ def find_cuts(times: I64, state: CutState) -> tuple[list[int], CutState]:
     days = running // NS_PER_DAY
     turns = np.flatnonzero(hours[1:] != hours[:-1])
     new_day = days[turns + 1] != days[turns]
+    edges = np.arange(len(times) + 1) if weights is None else _edges(weights)
     cuts: list[int] = []
-    start = -state.count  # the row where the open chunk began
+    start = -state.count  # the weight at which the open chunk began
     for row, is_day in zip(turns.tolist(), new_day.tolist(), strict=True):
-        start = _fill(start, row, cuts)
-        if row > start and (is_day or row - start >= MIN_HOURLY):
+        start = _fill(start, row, edges, cuts)
+        weight = int(edges[row]) - start
+        if weight and (is_day or weight >= MIN_HOURLY):
             cuts.append(row)
-            start = row
-    start = _fill(start, len(times) - 1, cuts)
-    return cuts, CutState(len(times) - start, int(running[-1]))
+            start += weight
+    start = _fill(start, len(times) - 1, edges, cuts)
+    return cuts, CutState(int(edges[-1]) - start, int(running[-1]))
 
 
-def _fill(start: int, row: int, cuts: list[int]) -> int:
+def _edges(weights: I64) -> I64:
+    return np.concatenate(([0], np.cumsum(weights)))
+
+
+def _fill(start: int, row: int, edges: I64, cuts: list[int]) -> int:
     """Cut full chunks up to and including a cut before `row`; return where the open one began."""
-    while row - start >= MAX_RECORDS:
-        start += MAX_RECORDS
-        cuts.append(start)
-    return start
+    while True:
+        full = int(np.searchsorted(edges, start + MAX_RECORDS, "right")) - 1
+        full = max(full, int(np.searchsorted(edges, start, "right")))  # one record at least
+        if full > row:
+            return start
+        cuts.append(full)
+        start = int(edges[full])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -75,8 +76,8 @@ def refuse(bad: NDArray[Any], what: str, first_seq: int) -> None:
         raise EncodeError(f"record {first_seq + int(np.argmax(bad))} {what}")
 
 
-def canonical(values: Decimals, name: str, first_seq: int) -> Decimals:
-    """The one form of a decimal column, checked to be storable.
+def canonical(values: Decimals, name: str, record_of: Callable[[int], int]) -> Decimals:
+    """The one form of a decimal column, checked to be storable; errors name a row's record.
 
     Raises
     ------
@@ -85,10 +86,10 @@ def canonical(values: Decimals, name: str, first_seq: int) -> Decimals:
     """
     for row, value in values.escapes.items():
         if not isinstance(value, Decimal) or not decimal_form.is_storable(value):
-            raise EncodeError(f"record {first_seq + row} has {value!s:.40} as {name}")
+            raise EncodeError(f"record {record_of(row)} has {value!s:.40} as {name}")
     form = values.normalised()
     if abs(form.exponent) > MAX_SCALE:
-        raise EncodeError(f"record {first_seq}: the exponent {form.exponent} is out of range")
+        raise EncodeError(f"record {record_of(0)}: the exponent {form.exponent} is out of range")
     return form
 
 

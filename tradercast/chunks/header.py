@@ -19,10 +19,11 @@ from tradercast.feeds import FeedId
 from tradercast.timerange import MAX_TIME_NS, MIN_TIME_NS
 
 MAX_SEQ = 2**62
+MAX_KEYFRAME = 1 << 18  # levels of a whole book
 MAX_SCALE = 128  # of exponents, either way
 CHAIN_BYTES = 16
 _REQUIRED = ("enc", "feed", "n", "seq", "t")
-_OPTIONAL = ("chain", "tail", "msg")
+_OPTIONAL = ("chain", "tail", "msg", "key")
 _LAST = ("exp", "unit", "cols")
 
 
@@ -47,6 +48,23 @@ class TailInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """What a chunk of a book says about the book that it begins with.
+
+    Parameters
+    ----------
+    valid : bool
+        Whether it is the exchange's book; see `Keyframe`.
+    bids, asks : int
+        Numbers of levels.
+    """
+
+    valid: bool
+    bids: int
+    asks: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkHeader:
     """The header of a chunk.
 
@@ -66,6 +84,8 @@ class ChunkHeader:
     tail : TailInfo or None
     message : int or None
         The number of the source's message that the records came in.
+    key : KeyInfo or None
+        In archive chunks of books only.
     time_unit, recv_unit : int
         Times are stored in units of ``10**unit`` ns.
     notes : int
@@ -87,6 +107,7 @@ class ChunkHeader:
     size_exponent: int = 0
     tail: TailInfo | None = None
     message: int | None = None
+    key: KeyInfo | None = None
     time_unit: int = 0
     recv_unit: int = 0
     notes: int = 0
@@ -125,6 +146,8 @@ class ChunkHeader:
             header["tail"] = [tail.open_seq, tail.open_block, tail.open_min_ns, tail.open_max_ns]
         if self.message is not None:
             header["msg"] = self.message
+        if self.key is not None:
+            header["key"] = [int(self.key.valid), self.key.bids, self.key.asks]
         header["exp"] = [self.price_exponent, self.size_exponent]
         header["unit"] = [self.time_unit, self.recv_unit]
         header["cols"] = columns
@@ -162,6 +185,7 @@ class ChunkHeader:
             size_exponent=size,
             tail=_tail(header["tail"]) if "tail" in header else None,
             message=take_int(header["msg"], "the message", 0, MAX_SEQ) if "msg" in header else None,
+            key=_key(header["key"]) if "key" in header else None,
             time_unit=time_unit,
             recv_unit=recv_unit,
             encoder=header["enc"],
@@ -181,4 +205,13 @@ def _tail(value: object) -> TailInfo:
         take_int(block, "the open block", 0, MAX_SEQ),
         low,
         high,
+    )
+
+
+def _key(value: object) -> KeyInfo:
+    valid, bids, asks = take_list(value, "the keyframe", 3)
+    return KeyInfo(
+        take_int(valid, "the keyframe's validity", 0, 1) == 1,
+        take_int(bids, "the number of bids", 0, MAX_KEYFRAME),
+        take_int(asks, "the number of asks", 0, MAX_KEYFRAME),
     )

@@ -54,6 +54,8 @@ def open_trades(block: bytes) -> OpenChunk:
     header = ChunkHeader.from_map(fields)
     if header.feed.channel != CHANNEL:
         raise FormatError(f"the block holds records of {header.feed}, not trades")
+    if header.key is not None:
+        raise FormatError("a chunk of trades has no keyframe")
     reader = ColumnReader(block, start, fields["cols"], LAYOUT)
     notes = reader.count("note_row")
     if notes > header.count:

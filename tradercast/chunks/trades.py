@@ -162,7 +162,7 @@ def _utf8(text: str) -> bytes:
 def _add_decimals(
     writer: ColumnWriter, name: str, values: Decimals, delta: int, first_seq: int
 ) -> int:
-    form = canonical(values, name, first_seq)
+    form = canonical(values, name, lambda row: first_seq + row)
     writer.add(name, form.mantissa, delta=delta)
     add_aside(writer, name, form)
     return form.exponent
