@@ -18,11 +18,21 @@ def write(tmp_path):
     return writer
 
 
-@pytest.fixture(scope="session")
-def real_trades():
-    """The folder of real trades; without it the test is skipped."""
+def real(kind):
     root = os.environ.get("TRADERCAST_DATA") or Path(__file__).parents[3] / "shared" / "data"
-    folder = Path(root) / "trades"
+    folder = Path(root) / kind
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}: set TRADERCAST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_trades():
+    """The folder of real trades; without it the test is skipped."""
+    return real("trades")
+
+
+@pytest.fixture(scope="session")
+def real_books():
+    """The folder of real book captures; without it the test is skipped."""
+    return real("l2")

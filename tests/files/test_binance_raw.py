@@ -1,0 +1,159 @@
+"""Raw captures of Binance: the exchange's rule, holes, broken lines."""
+
+import json
+from typing import Any
+
+import pytest
+from support.books import rows_of
+
+from tradercast.book_messages import BookMessages
+from tradercast.errors import InputError
+from tradercast.pipeline.files.binance_raw import read_book
+
+MS = 1_000_000
+
+
+def change(first: int, last: int, *, at: int = 0, prev: int | None = None, **more: Any) -> bytes:
+    """One spot message (futures with `prev`); its bid's size is its last number."""
+    data = {"e": "depthUpdate", "E": at or last, "s": "BTCUSDT", "U": first, "u": last}
+    data |= {} if prev is None else {"pu": prev}
+    data |= {"b": [["10.50", str(last)]], "a": []} | more
+    body = json.dumps({"stream": "btcusdt@depth", "data": data})
+    return f"{(at or last) * MS + 5} {body}\n".encode()
+
+
+def snapshot(last: int, **more: Any) -> bytes:
+    body = {"lastUpdateId": last, "bids": [["10.5", "1"]], "asks": [["11", str(last)]]} | more
+    return f"{last * MS + 9} {json.dumps(body)}\n".encode()
+
+
+def read(*lines: bytes) -> list[dict[str, Any]]:
+    return rows_of(BookMessages.concat(list(read_book(lines, "capture"))))
+
+
+def order(*lines: bytes) -> list[str]:
+    """``S9`` a snapshot, ``9`` a change, ``gap 3-4``; by the last number."""
+    return [
+        "gap {}-{}".format(*entry["gap"])
+        if entry["gap"]
+        else f"{'S' if entry['snapshot'] else ''}{entry['last_id']}"
+        for entry in read(*lines)
+    ]
+
+
+def test_a_message_becomes_a_record_with_all_its_numbers() -> None:
+    rows = read(
+        change(5, 7, prev=4, at=1_000, b=[["1.50", "0.00"], ["1.4", "2"]], a=[["2", "3"]]),
+        snapshot(7, E=1_001),
+    )
+
+    assert rows[0] | {"levels": []} == {
+        "ts_event": 1_000 * MS,
+        "snapshot": False,
+        "levels": [],
+        "gap": None,
+        "ts_recv": 1_000 * MS + 5,
+        "first_id": 5,
+        "last_id": 7,
+        "prev_id": 4,
+        "checksum": None,
+    }
+    assert [tuple(map(str, level[:3])) for level in rows[0]["levels"]] == [
+        ("1", "1.5", "0"),
+        ("1", "1.4", "2"),
+        ("2", "2", "3"),
+    ]
+    assert (rows[1]["snapshot"], rows[1]["ts_event"], rows[1]["last_id"]) == (True, 1_001 * MS, 7)
+
+
+def test_a_snapshot_takes_its_place_before_the_first_newer_change() -> None:
+    one, two, three = change(1, 10), change(11, 20), change(21, 30)
+
+    assert order(one, two, snapshot(15), three) == ["10", "S15", "20", "30"]
+    assert order(one, two, snapshot(20), three) == ["10", "20", "S20", "30"]
+    assert order(one, snapshot(25), two, three) == ["10", "20", "S25", "30"]
+    assert order(snapshot(10), two, three) == ["S10", "20", "30"]
+    assert order(one, snapshot(30), two) == ["10", "20", "S30"]
+    assert order(snapshot(5)) == ["S5"]
+
+
+def test_a_snapshot_older_than_all_changes_is_of_no_use() -> None:
+    assert order(change(11, 20), snapshot(9), change(21, 30), snapshot(22)) == ["20", "S22", "30"]
+    assert order(change(11, 20), snapshot(10)) == ["S10", "20"]
+
+
+def test_a_snapshot_of_a_whole_book_and_repeated_changes_are_left_out() -> None:
+    one, two = change(1, 10), change(11, 20)
+
+    assert order(snapshot(0), one, snapshot(4), two, one, two, snapshot(40)) == ["S0", "10", "20"]
+
+
+def test_a_hole_is_a_gap_and_needs_a_fresh_snapshot() -> None:
+    lines = [snapshot(0), change(1, 10), change(14, 20), change(21, 30), snapshot(25)]
+
+    assert order(*lines) == ["S0", "10", "gap 11-13", "20", "S25", "30"]
+    assert order(*lines, change(33, 40)) == [*order(*lines), "gap 31-32", "40"]
+    note = read(*lines)[2]
+    assert note["gap"] == (11, 13, 10 * MS)
+    assert (note["ts_event"], note["levels"], note["ts_recv"]) == (20 * MS, [], None)
+
+
+def test_a_capture_that_begins_with_a_snapshot_before_a_hole_says_so() -> None:
+    assert order(snapshot(5), change(9, 12), change(13, 14)) == ["S5", "gap 6-8", "12", "14"]
+
+
+def test_a_snapshot_within_a_hole_is_of_no_use() -> None:
+    lines = [change(1, 10), snapshot(15), change(21, 30), change(31, 40), snapshot(30)]
+
+    assert order(*lines) == ["10", "gap 11-20", "30", "S30", "40"]
+
+
+def test_futures_follow_by_the_number_of_the_message_before() -> None:
+    one, two = change(5, 10, prev=2), change(25, 30, prev=10)
+
+    assert order(one, two, snapshot(10)) == ["10", "S10", "30"]
+    assert order(one, snapshot(28), two) == ["10", "S28", "30"]
+    assert order(snapshot(1), one) == ["S1", "gap 2-2", "10"]
+    assert order(one, change(25, 30, prev=12)) == ["10", "gap 11-12", "30"]
+
+
+def test_the_time_of_a_snapshot_that_has_none_is_that_of_the_change_before() -> None:
+    assert [row["ts_event"] for row in read(change(1, 10), snapshot(10), change(11, 20))] == [
+        10 * MS,
+        10 * MS,
+        20 * MS,
+    ]
+    assert [row["ts_event"] for row in read(snapshot(10), change(11, 20))] == [20 * MS, 20 * MS]
+    assert read(snapshot(10))[0]["ts_event"] == 10 * MS + 9
+
+
+def test_microseconds_and_bare_messages_are_understood_and_others_passed_over() -> None:
+    bare = b'77 {"e":"depthUpdate","E":1723161255208123,"s":"X","U":1,"u":2,"b":[],"a":[]}'
+    other = b'78 {"stream":"x@trade","data":{"e":"trade"}}'
+
+    rows = read(other, bare, b"nonsense")
+
+    assert [(row["ts_event"], row["ts_recv"]) for row in rows] == [(1723161255208123000, 77)]
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (b'{"e":"depthUpdate"}', "line 2.*no receive time"),
+        (b'1 {"e":"depthUpdate"', "line 2.*no book message"),
+        (change(9, 8), "the first update is after the last"),
+        (change(-1, 8), "no number of an update"),
+        (change(1, 2**63, at=3), "no number of an update"),
+        (change(3, 8, b={"12": "34"}), "levels are no lists"),
+        (change(3, 8, b=["12"]), "levels are no lists"),
+        (change(3, 8, s="ETHUSDT"), "line 2: of 'ETHUSDT', the lines before of 'BTCUSDT'"),
+        (change(3, 8, b=[["1", "x"]]), "capture: a level.*'x' is not a decimal"),
+        (change(3, 8, b=[["1", "-1"]]), "capture: a level.*size is negative"),
+        (change(3, 8, b=[["1", "1", "1"]]), "capture: a level"),
+        (change(3, 8, b=[[1.5, 2]]), "capture: a level.*no texts"),
+        (snapshot(3, bids=None), "line 2.*levels are no lists"),
+    ],
+)
+def test_a_broken_line_is_named(line: bytes, what: str) -> None:
+    with pytest.raises(InputError, match=what):
+        read(change(1, 2), line)
