@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import codec
+from bench import books, codec
 from bench.children import python
 from bench.compare import Comparison, Run, alternate, run, summary
 from bench.publishing import publish_arrays
@@ -52,6 +52,15 @@ async def codec_section(stage: Stage, report: Report, settings: Settings) -> Non
     report.ratio("bytes_vs_parquet_optimised", ratio)
 
 
+async def books_section(stage: Stage, report: Report, settings: Settings) -> None:
+    """Bytes and rates of an order book, one thread."""
+    capture = books.default_capture()
+    if not capture.is_file():
+        report.skipped("books", f"no capture at {capture}")
+        return
+    report.figures(books.measure(capture))
+
+
 async def publish_section(stage: Stage, report: Report, settings: Settings) -> None:
     """Publishing from a file and from arrays, durable."""
     report.figures(await stage.publish())
@@ -83,6 +92,7 @@ async def local_section(stage: Stage, report: Report, settings: Settings) -> Non
 
 SECTIONS: dict[str, Callable[[Stage, Report, Settings], Awaitable[None]]] = {
     "codec": codec_section,
+    "books": books_section,
     "publish": publish_section,
     "sync": sync_section,
     "local": local_section,

@@ -46,5 +46,7 @@ FIGURES = {
     "decode_full_trades_per_s": Target(80e6),
     "publish_parquet_trades_per_s": Target(3e6),
     "publish_arrays_trades_per_s": Target(3e6, 8e6),
+    "book_lines_vs_chunks": Target(10),
+    "book_apply_levels_per_s": Target(3e6),
     "cold_peak_mb": Target(400, most=True),
 }
