@@ -22,7 +22,8 @@ class Store extends EventEmitter {
   }
 
   async open() {
-    this.corestore = new Corestore(this.dir)
+    // A store that was copied or restored opens: what it may have missed is found by checkpoints.
+    this.corestore = new Corestore(this.dir, { allowBackup: true })
     this.corestore.watch((internal) => this._onwatch(internal))
     await this.corestore.ready()
   }

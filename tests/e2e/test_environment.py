@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.commands import HOST, Machine, Serving, machine, wait_until
 from support.disks import MIB, disk
-from support.mistakes import INCOMPLETE, ROWS, USAGE, as_a_person, csv, mistake, state
+from support.mistakes import INCOMPLETE, ROWS, USAGE, as_a_person, csv, mistake, row, state
 
 from tradercast.log.process import is_running
 
@@ -212,6 +212,21 @@ class TestDataDirectories:
         assert reader.sidecar() not in (None, old)
         wait_until(lambda: not is_running(old), 5, "the old sidecar is still there")
         reader.verify()
+
+    def test_that_were_copied_are_used_like_the_first(
+        self, reader: Machine, tmp_path: Path, good_file: Path
+    ) -> None:
+        reader.publish(good_file)
+        reader.rest()
+        shutil.copytree(reader.data_dir, tmp_path / "restored" / "data")
+        longer = csv(tmp_path / "longer.csv", *map(row, range(ROWS + 5)))
+
+        with machine(tmp_path / "restored") as restored:
+            assert restored.data_dir == tmp_path / "restored" / "data"
+            line = restored.publish(longer)
+            restored.verify()
+
+        assert line["added"] == 5
 
 
 def _obeying_modes() -> list[str]:
