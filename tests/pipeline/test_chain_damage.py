@@ -46,8 +46,12 @@ def filled(chain: Chain, calls: int, each: int = 60, first: int = 0) -> set[str]
 
 @pytest.mark.parametrize(
     ("lost", "loses"),  # the end of the log may be nothing but notes of the store's own
-    [(1, False), (100, False), (60_000, True), (0, True)],
-    ids=["cut by 1", "cut by 100", "cut by 60,000", "a bit flipped"],
+    [
+        pytest.param(1, False, id="cut by 1", marks=pytest.mark.slow),
+        pytest.param(100, False, id="cut by 100", marks=pytest.mark.slow),
+        pytest.param(60_000, True, id="cut by 60,000"),
+        pytest.param(0, True, id="a bit flipped"),
+    ],
 )
 def test_a_damaged_write_ahead_log_is_derived_again_from_kafka(
     chain: Chain, lost: int, loses: bool

@@ -218,7 +218,8 @@ def test_feeder_and_sidecar_killed_under_load_lose_and_double_nothing(
 
 
 @pytest.mark.parametrize(
-    "kills", [3, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+    "kills",
+    [pytest.param(kills, marks=[pytest.mark.slow, pytest.mark.timeout(900)]) for kills in (3, 20)],
 )
 def test_two_feeders_with_one_identity_never_contradict_each_other(
     kafka: Any, topic: str, tmp_path: Path, kills: int

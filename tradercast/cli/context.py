@@ -48,6 +48,7 @@ def in_environment(info: Any, name: str, command: str | None = None) -> Any:
 _DATA_DIR = typer.Option(
     "--data-dir",
     help=f"Where this node keeps its data; by default what {ENV_DATA_DIR} says.",
+    readable=False,  # whoever opens it says more
     rich_help_panel=COMMON,
 )
 _JSON = typer.Option(
