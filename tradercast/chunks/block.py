@@ -57,6 +57,16 @@ def pack_block(kind: bytes, header: Header, sections: list[bytes]) -> bytes:
     return b"".join((prefix, packed, *sections))
 
 
+def require_room(block: bytes, first_seq: int, count: int) -> None:
+    """Raise `EncodeError` if a block of these records is too large to be one."""
+    if len(block) > MAX_BLOCK:
+        raise EncodeError(
+            f"records {first_seq} to {first_seq + count - 1} take {len(block)} bytes, "
+            f"over {MAX_BLOCK}",
+            hint="encode fewer records at once",
+        )
+
+
 def unpack_block(block: bytes, kind: bytes) -> tuple[Header, int]:
     """The header of a block, checked to be canonical, and where the sections begin.
 

@@ -7,7 +7,13 @@ from numpy.typing import NDArray
 
 from tradercast.book_levels import BookSide, Keyframe, Levels
 from tradercast.book_messages import NO_CHECKSUM, BookMessages
-from tradercast.chunks.block import CHUNK, MAX_BLOCK, MAX_RECORDS, pack_block, require_encoder
+from tradercast.chunks.block import (
+    CHUNK,
+    MAX_RECORDS,
+    pack_block,
+    require_encoder,
+    require_room,
+)
 from tradercast.chunks.columns import ColumnWriter, Layout, layout_of
 from tradercast.chunks.fields import (
     NOTE_COLUMNS,
@@ -111,12 +117,7 @@ def encode_book(
         tail=tail,
         message=message,
     )
-    if len(block) > MAX_BLOCK:
-        raise EncodeError(
-            f"records {first_seq} to {first_seq + len(messages) - 1} take {len(block)} bytes, "
-            f"over {MAX_BLOCK}",
-            hint="encode fewer records at once",
-        )
+    require_room(block, first_seq, len(messages))
     return block
 
 

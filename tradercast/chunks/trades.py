@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradercast.chunks.block import CHUNK, MAX_BLOCK, MAX_RECORDS, pack_block, require_encoder
+from tradercast.chunks.block import (
+    CHUNK,
+    MAX_RECORDS,
+    pack_block,
+    require_encoder,
+    require_room,
+)
 from tradercast.chunks.columns import ColumnWriter, Layout, layout_of
 from tradercast.chunks.fields import (
     NOTE_COLUMNS,
@@ -89,12 +95,7 @@ def encode_trades(
         tail=tail,
         message=message,
     )
-    if len(block) > MAX_BLOCK:
-        raise EncodeError(
-            f"records {first_seq} to {first_seq + len(trades) - 1} take {len(block)} bytes, "
-            f"over {MAX_BLOCK}",
-            hint="encode fewer records at once",
-        )
+    require_room(block, first_seq, len(trades))
     return block
 
 
