@@ -70,7 +70,8 @@ def all_levels(header: dict[str, Any], columns: dict[str, list[int]]) -> tuple[A
     m, k = len(sides), len(before)
     sizes = iter(columns.get("sz", []))
     changed = [0 if gone else next(sizes) for gone in columns.get("gone", [0] * m)]
-    mantissas = {"px": before + columns.get("px", []), "sz": columns.get("k_sz", []) + changed}
+    changed_prices = prices(columns, sides)
+    mantissas = {"px": before + changed_prices, "sz": columns.get("k_sz", []) + changed}
     values = {
         name: with_aside(column, exponent, columns.get(f"{name}_row", []), texts(columns, name))
         for (name, column), exponent in zip(mantissas.items(), header["exp"], strict=True)
@@ -81,6 +82,23 @@ def all_levels(header: dict[str, Any], columns: dict[str, list[int]]) -> tuple[A
     sides = [1] * bids + [2] * asks + sides
     levels = list(zip(sides, values["px"], values["sz"], counts, strict=True))
     return (bool(valid), levels[:k]) if "key" in header else None, levels[k:]
+
+
+def prices(columns: dict[str, list[int]], sides: list[int]) -> list[int]:
+    """Mantissas: of the first of a list from the last such one, of others from the one before."""
+    edges = {sum(columns["len"][:row]) for row in range(len(columns["len"]))}
+    firsts = iter(columns.get("px", []))
+    steps = {1: iter(columns.get("px_bid", [])), 2: iter(columns.get("px_ask", []))}
+    began = {1: 0, 2: 0}
+    found: list[int] = []
+    for at, side in enumerate(sides):
+        if at in edges or sides[at - 1] != side:
+            began[side] = signed(began[side] + next(firsts))
+            found.append(began[side])
+        else:
+            found.append(signed(found[-1] + next(steps[side])))
+    assert [*firsts, *steps[1], *steps[2]] == []
+    return found
 
 
 def chain(before: bytes, rows: Rows) -> bytes:

@@ -140,7 +140,8 @@ def test_what_is_wrong_is_said(
 
 def small(n: int, m: int, k: int, key: list[int], **columns: list[int]) -> bytes:
     """A block of constant columns, in the order given."""
-    plain = {"len": [n, 0, m // n], "side": [m, 0, 1], "px": [m, 0, 5], "sz": [m, 0, 1]}
+    plain = {"len": [n, 0, m // n], "side": [m, 0, 1], "px": [n, 0, 5], "sz": [m, 0, 1]}
+    plain |= {"px_bid": [m - n, 0, -1]} if m > n else {}
     plain |= {"k_px": [k, 0, 5], "k_sz": [k, 0, 1]} if k else {}
     cols = {"ts": [n, 0, 1]} | plain | columns
     order = [
@@ -151,6 +152,7 @@ def small(n: int, m: int, k: int, key: list[int], **columns: list[int]) -> bytes
         "len",
         "side",
         "px",
+        "px_bid",
         "gone",
         "sz",
         "cnt",
@@ -171,7 +173,10 @@ def test_a_small_block_of_constants_is_sound() -> None:
 
     assert keyframe is not None
     assert levels_of(keyframe.levels) == [(2, 5, 1, None)]
-    assert [len(entry["levels"]) for entry in rows_of(messages)] == [2, 2]
+    assert [[price for _, price, *_ in entry["levels"]] for entry in rows_of(messages)] == [
+        [5, 4],
+        [10, 9],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -180,8 +185,11 @@ def test_a_small_block_of_constants_is_sound() -> None:
         (small(2, 4, 2, [1, 1, 1]), None),
         (small(2, 4, 2, [1, 0, 2]), "do not rise"),
         (small(2, 4, 2, [1, 2, 0]), "do not rise"),
-        (small(2, 4, 0, [1, 0, 0], side=[4, 0, 3]), "neither bid nor ask"),
-        (small(2, 4, 0, [1, 0, 0], side=[3, 0, 1]), "'side' has 3 values"),
+        (small(2, 2, 0, [1, 0, 0], side=[2, 0, 3]), "neither bid nor ask"),
+        (small(2, 4, 0, [1, 0, 0], side=[4, 0, 3]), "'px_bid' has 2 values, not 0"),
+        (small(2, 4, 0, [1, 0, 0], side=[3, 0, 1]), "not as many levels as there are sides"),
+        (small(2, 4, 0, [1, 0, 0], px=[3, 0, 5]), "'px' has 3 values, not 2"),
+        (small(2, 4, 0, [1, 0, 0], px_bid=[1, 0, 5]), "'px_bid' has 1 values, not 2"),
         (small(2, 4, 0, [1, 0, 0], sz=[4, 0, -1]), "size is negative"),
         (small(2, 4, 0, [1, 0, 0], sz=[4, 0, 0]), "not gone has no size"),
         (small(2, 4, 0, [1, 0, 0], gone=[4, 0, 2]), "neither gone"),
@@ -193,7 +201,7 @@ def test_a_small_block_of_constants_is_sound() -> None:
         (small(2, 4, 0, [1, 0, 0], first=[2, 0, -7]), "'first' is negative"),
         (small(2, 4, 0, [1, 0, 0], first=[1, 0, 7]), "'first' has 1 values"),
         (small(2, 4, 0, [1, 0, 0], px_row=[1, 0, 0]), "stand aside"),
-        (small(2, 4, 0, [1, 0, 0], len=[2, 0, 1]), "do not divide"),
+        (small(2, 4, 0, [1, 0, 0], len=[2, 0, 1]), "not as many levels as there are sides"),
     ],
 )
 def test_constants_that_can_not_be_are_refused(block: bytes, message: str | None) -> None:

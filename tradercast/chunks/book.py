@@ -27,6 +27,7 @@ from tradercast.chunks.fields import (
     check_running,
 )
 from tradercast.chunks.header import MAX_KEYFRAME, ChunkHeader, KeyInfo, TailInfo
+from tradercast.chunks.price_lists import PriceLists
 from tradercast.chunks.units import time_unit
 from tradercast.decimals import Decimals
 from tradercast.errors import EncodeError
@@ -55,6 +56,8 @@ LAYOUT: Layout = layout_of(
     ("len", _N),
     ("side", _M),
     ("px", _M),
+    ("px_bid", _M),
+    ("px_ask", _M),
     ("gone", _M),
     ("sz", _M),
     ("cnt_has", _M),
@@ -222,7 +225,9 @@ def _add_levels(
     price = canonical(Decimals.concat([key.price, levels.price]), "px", record_of)
     size = canonical(Decimals.concat([key.size, levels.size]), "sz", record_of)
     writer.add("side", levels.side, delta=1)
-    writer.add("px", price.mantissa[start:], delta=1)
+    lists = PriceLists.of(levels.side, messages.offsets)
+    for name, column in lists.split(price.mantissa[start:]).items():
+        writer.add(name, column)
     gone = _is_zero(size)
     if gone[:start].any():
         raise EncodeError("a level of the keyframe has no size")

@@ -21,11 +21,12 @@ from tradercast.chunks.field_reads import (
     read_times,
 )
 from tradercast.chunks.header import ChunkHeader
+from tradercast.chunks.price_lists import STEPS, PriceLists
 from tradercast.decimals import Decimals
 from tradercast.errors import FormatError, UsageError
 from tradercast.ids import ABSENT
 from tradercast.notes import NO_TIME
-from tradercast.rows import I64
+from tradercast.rows import I64, U8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class OpenBookChunk:
     @property
     def level_count(self) -> int:
         """Levels of all messages together."""
-        return self.reader.count("px")
+        return self.reader.count("side")
 
     def decode(self) -> tuple[Keyframe | None, BookMessages]:
         """The book at the chunk's start, if it says, and all records.
@@ -107,15 +108,16 @@ def _decode(header: ChunkHeader, reader: ColumnReader) -> tuple[Keyframe | None,
         read_recv(header, reader, times, recv)
     lengths = np.empty(count, np.int64)
     reader.into("len", lengths)
-    if int(lengths.min()) < 0 or int(lengths.max()) > reader.count("px"):
+    if int(lengths.min()) < 0 or int(lengths.max()) > reader.count("side"):
         raise FormatError("a message has not as many levels as it says")
     last = _ids(reader, "last", count, None)
     bases = None if last is None else id_bases(last)
-    key, levels = _levels(header, reader)
+    offsets = offsets_of(lengths)
+    key, levels = _levels(header, reader, offsets)
     messages = BookMessages(
         times,
         _snapshots(reader, count),
-        offsets_of(lengths),
+        offsets,
         levels,
         recv,
         _ids(reader, "first", count, bases),
@@ -168,13 +170,16 @@ def _ids(reader: ColumnReader, name: str, count: int, bases: I64 | None) -> I64 
     return ids
 
 
-def _levels(header: ChunkHeader, reader: ColumnReader) -> tuple[Keyframe | None, Levels]:
-    start, more = reader.count("k_px"), reader.count("px")
+def _levels(
+    header: ChunkHeader, reader: ColumnReader, offsets: I64
+) -> tuple[Keyframe | None, Levels]:
+    start, more = reader.count("k_px"), reader.count("side")
     price, size = np.zeros(start + more, np.int64), np.zeros(start + more, np.int64)
     side = np.empty(start + more, np.uint8)
-    for name, out in (("k_px", price[:start]), ("px", price[start:]), ("k_sz", size[:start])):
+    for name, out in (("k_px", price[:start]), ("side", side[start:]), ("k_sz", size[:start])):
         if len(out):
             reader.into(name, out)
+    price[start:] = _prices(reader, side[start:], offsets)
     stays = np.ones(more, np.bool_)
     if reader.count("gone"):
         gone = np.empty(more, np.uint8)
@@ -186,8 +191,6 @@ def _levels(header: ChunkHeader, reader: ColumnReader) -> tuple[Keyframe | None,
     if len(sizes) != np.count_nonzero(stays):
         raise FormatError("the sizes are not as many as the levels that have one")
     size[start:][stays] = sizes
-    if more:
-        reader.into("side", side[start:])
     size_aside = _aside(reader, "sz", size)
     if np.count_nonzero(size == 0) != more - np.count_nonzero(stays) + len(size_aside):
         raise FormatError("a level that is not gone has no size")
@@ -201,6 +204,20 @@ def _levels(header: ChunkHeader, reader: ColumnReader) -> tuple[Keyframe | None,
     )
     levels = _counted(reader, "cnt", all_levels[start:])
     return _keyframe(header, _counted(reader, "k_cnt", all_levels[:start])), levels
+
+
+def _prices(reader: ColumnReader, side: U8, offsets: I64) -> I64:
+    if offsets[-1] != len(side):
+        raise FormatError("the messages have not as many levels as there are sides")
+    lists = PriceLists.of(side, offsets)
+    columns = {"px": reader.read("px", np.int64)}
+    counts = {"px": len(lists.begins)}
+    for one, name in STEPS.items():
+        columns[name], counts[name] = reader.read(name, np.int64), len(lists.inner(one))
+    for name, column in columns.items():
+        if len(column) != counts[name]:
+            raise FormatError(f"column {name!r} has {len(column)} values, not {counts[name]}")
+    return lists.join(columns)
 
 
 def _aside(reader: ColumnReader, name: str, out: I64) -> dict[int, Decimal]:
