@@ -3,6 +3,7 @@
 const { EventEmitter } = require('events')
 const Verifier = require('hypercore/lib/verifier')
 const { tolerateDamage, tolerateUnprovable } = require('./damage')
+const { BulkChannel } = require('./bulk-channel')
 const { guard } = require('./guard')
 const { Pacing } = require('./pacing')
 const { encode, decode } = require('./msgpack')
@@ -46,6 +47,7 @@ class Core extends EventEmitter {
     this._refs = 0
     this._session = null
     this._opening = null
+    this._bulk = new WeakMap() // peer -> its BulkChannel
   }
 
   get key() {
@@ -181,6 +183,37 @@ class Core extends EventEmitter {
     return manifest ? Verifier.encodeManifest(manifest) : null
   }
 
+  /** The bulk channel to a peer, opened when it is first asked for. */
+  bulk(peer) {
+    let channel = this._bulk.get(peer)
+    if (channel === undefined) {
+      channel = new BulkChannel(this, peer)
+      this._bulk.set(peer, channel)
+    }
+    return channel
+  }
+
+  owesInBulk(peer) {
+    const channel = this._bulk.get(peer)
+    return channel !== undefined && channel.waiting > 0
+  }
+
+  /** Counts a block that a peer sent in bulk, and tells of it. */
+  took(index, value, stream) {
+    this.emit('value', index, value)
+    this.counters.blocks_in++
+    this.counters.block_bytes_in += value.byteLength
+    this.emit('in', value.byteLength, stream)
+    this.emit('block', index, value.byteLength)
+  }
+
+  /** Counts a block that was sent to a peer. */
+  gave(byteLength, stream) {
+    this.counters.blocks_out++
+    this.counters.block_bytes_out += byteLength
+    this.emit('out', byteLength, stream)
+  }
+
   /** The contents of the given blocks from the store; null where it has none. */
   blocks(indexes) {
     const rx = this.state.storage.read()
@@ -290,10 +323,7 @@ class Monitor {
   }
 
   _upload(index, byteLength, peer) {
-    const { core } = this
-    core.counters.blocks_out++
-    core.counters.block_bytes_out += byteLength
-    core.emit('out', byteLength, peer.stream)
+    this.core.gave(byteLength, peer.stream)
   }
 
   _invalid(err, request, data, peer) {

@@ -3,6 +3,8 @@
 const Hypercore = require('hypercore')
 const { BridgeError } = require('./errors')
 const ranges = require('./ranges')
+const { BulkFetch } = require('./bulk-fetch')
+const { BULK_LEAST } = require('./limits')
 
 const KEEP_BYTES = 16 * 1024 * 1024
 const ABSENT_MS = 6000 // patience with peers that say that they have none of it
@@ -40,7 +42,13 @@ class Fetch {
     this.bytes = 0
 
     this._active = [] // Hypercore's list of our requests
-    this._queue = []
+    this._queue = [] // ranges to be asked for
+    this._plain = [] // by Hypercore, block by block
+    this._many = false // the queue is worth a bulk channel
+    this._bulk = new BulkFetch(core, {
+      onback: (blocks, again) => (again ? this._queue : this._plain).unshift(...blocks),
+      onfree: () => this._ask()
+    })
     this._asked = 0 // ranges
     this._singles = 0
     this._stuck = 0 // how many more single blocks than can be under way are asked for
@@ -72,6 +80,8 @@ class Fetch {
     this.core.off('append', this._onappend)
     this.signal.removeEventListener('abort', this._onabort)
     this._queue = []
+    this._plain = []
+    this._bulk.destroy()
     this._leave()
   }
 
@@ -93,7 +103,7 @@ class Fetch {
   /** Asks again for a block that was there when the fetch began. */
   again(index) {
     if (this.core.has(index)) return
-    this._queue.push([index, index + 1])
+    this._plain.push([index, index + 1])
     this._ask()
   }
 
@@ -111,6 +121,7 @@ class Fetch {
     await new Promise((resolve, reject) => {
       this._waiter = { resolve, reject, timer: null }
       this._watch(0)
+      if (this._queue.length > 0) this._ask()
     })
   }
 
@@ -122,19 +133,28 @@ class Fetch {
     const out = []
     for (const index of indexes) {
       const value = this._kept.get(index)
-      if (value === undefined) break
-      this._kept.delete(index)
-      this._keptBytes -= value.byteLength
+      if (value === undefined || bytes <= 0) break
       bytes -= value.byteLength
       out.push([index, value])
-      if (bytes <= 0) break
     }
+    this.forget(out.map(([index]) => index))
+    if (this._queue.length > 0) this._ask()
     return out
+  }
+
+  /** Keeps the given blocks no longer: they were read from the store. */
+  forget(indexes) {
+    for (const index of indexes) {
+      const value = this._kept.get(index)
+      if (value === undefined) continue
+      this._kept.delete(index)
+      this._keptBytes -= value.byteLength
+    }
   }
 
   // looks every now and then whether there is still somebody to wait for, and something else to ask
   _watch(waited) {
-    const patience = this._queue.length > 0 ? WIDEN_MS : ABSENT_MS
+    const patience = this._waits ? WIDEN_MS : ABSENT_MS
     const pause = Math.min(patience, this.stallMs - waited)
     this._waiter.timer = setTimeout(() => {
       waited += pause
@@ -214,21 +234,52 @@ class Fetch {
   }
 
   _widen() {
-    if (this._queue.length === 0) return
+    if (!this._waits) return
     this._stuck = 2 * Math.max(this._singles, 16)
     this._ask()
   }
 
+  // something is still to be asked for by Hypercore
+  get _waits() {
+    return this._plain.length > 0 || (this._queue.length > 0 && !this._bulk.busy)
+  }
+
+  // as much is kept as is good, and somebody still works on it
+  get _full() {
+    return this._keptBytes >= KEEP_BYTES / 2 && this._waiter === null
+  }
+
   _ask() {
+    this._askInBulk()
+    this._askPlainly(this._plain, MAX_ASKED, Infinity)
+    if (this._bulk.busy || (this._many && this._full)) return
+    // peers tell what they hold only when something is asked of them: some is, and then in bulk
+    if (this._many) this._askPlainly(this._queue, 2, this.core.pacing.window)
+    else this._askPlainly(this._queue, MAX_ASKED, Infinity)
+  }
+
+  _askPlainly(queue, mostRanges, mostBlocks) {
     const window = this.core.pacing.window + this._stuck
-    while (this._queue.length > 0) {
-      const [start, end] = this._queue[0]
+    while (queue.length > 0) {
+      const [start, end] = queue[0]
       const single = end - start === 1
-      if (single ? this._singles >= window : this._asked >= MAX_ASKED) return
-      this._queue.shift()
+      if (single ? this._singles >= window : this._asked >= mostRanges) return
+      const stop = Math.min(end, start + mostBlocks)
+      if (stop === end) queue.shift()
+      else queue[0] = [stop, end]
       if (single) this._askBlock(start)
-      else this._askRange(start, end)
+      else this._askRange(start, stop)
     }
+  }
+
+  _askInBulk() {
+    const queue = this._queue
+    if (!this._many) this._many = ranges.count(queue) >= BULK_LEAST
+    else if (queue.length === 0 && !this._bulk.busy) this._many = false
+    if (!this._many) return
+    if (!this._full) this._bulk.ask(queue)
+    if (!this._bulk.busy || this._singles > 0) return
+    this._plain.push(...this._bulk.skip(queue).map((block) => [block, block + 1]))
   }
 
   _askBlock(index) {

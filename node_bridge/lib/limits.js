@@ -22,6 +22,11 @@ module.exports = {
   INFLIGHT: [512, 1024], // block requests under way per peer, until the size of blocks is known, and at most
   INFLIGHT_BYTES: 16 * MIB, // about, under way from all peers of one log
   STALL_MS: 20000,
+  BULK_LEAST: 16, // missing blocks for which peers are asked in bulk
+  BULK_BYTES: [MIB / 16, MIB / 2], // asked for at once, about: at first and of a slow peer, and at most
+  MAX_BULK_BLOCKS: 256, // in one request
+  MAX_BULK_NODES: 8192, // in one reply
+  MAX_BULK_WAITING: 64, // requests of a peer without an answer
 
   // topics
   MAX_NOTES: 64,

@@ -90,6 +90,7 @@ async function nextRun(core, cursor, size, fetch) {
     indexes.push(index)
   }
   const blocks = held ? await core.blocks(indexes) : []
+  if (fetch !== null) fetch.forget(indexes)
   return indexes.map((index, i) => [index, held ? blocks[i] : null])
 }
 

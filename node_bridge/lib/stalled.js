@@ -28,7 +28,8 @@ function streamsThatOwe(store) {
   for (const core of store.cores.values()) {
     if (core.internal === null) continue
     const { replicator } = core.internal
-    for (const peer of replicator.peers) if (peer.inflight > 0) owing.add(peer.stream)
+    for (const peer of replicator.peers)
+      if (peer.inflight > 0 || core.owesInBulk(peer)) owing.add(peer.stream)
     if (replicator._blocks.isEmpty()) continue
     for (const peer of [...replicator.peers]) replicator.updatePeer(peer)
   }

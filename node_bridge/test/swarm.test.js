@@ -241,8 +241,10 @@ test('many blocks come in many frames, of which each can be checked when it is t
 
   await reader.call('core.download', { handle, ranges: [[0, 100]] })
 
+  const large = sizes.filter((size) => size > 10000)
   assert.ok(sizes.reduce((a, b) => a + b) > 2000000)
-  assert.ok(Math.max(...sizes) < 90000, 'a frame of ' + Math.max(...sizes))
+  assert.ok(large[0] < 90000, 'a first frame of ' + large[0]) // larger ones only on a quick line
+  assert.ok(Math.max(...sizes) < 1.2 * 1024 * 1024, 'a frame of ' + Math.max(...sizes))
 })
 
 test('a reader goes on with another peer when the first is lost', async (t) => {
