@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,6 +159,12 @@ class BookMessages:
     def weights(self) -> I64:
         """What each message weighs when chunks are cut: its levels, and 1 if it has none."""
         return np.maximum(self.lengths(), 1)
+
+    def without_notes(self) -> BookMessages:
+        """The rows that are messages."""
+        if not len(self.notes):
+            return self
+        return replace(self[self.notes.plain(len(self))], notes=Notes.empty())
 
     def filled(self, name: str) -> I64:
         """One of the columns that a source may not have, with absences if there is none."""

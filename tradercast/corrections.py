@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tradercast.errors import UsageError
 from tradercast.records import Gap, Kind, Notes, Trades
 from tradercast.rows import I64
+from tradercast.runs import Records
 
 
 def apply(trades: Trades, seq: I64) -> tuple[Trades, I64, list[Gap]]:
@@ -52,7 +53,7 @@ def apply(trades: Trades, seq: I64) -> tuple[Trades, I64, list[Gap]]:
         None if trades.ts_recv is None else trades.ts_recv[chosen],
         None if trades.trade_id is None else trades.trade_id[chosen],
     )
-    return result, seq[keep], _gaps(notes, trades, seq)
+    return result, seq[keep], gaps_of(trades, seq)
 
 
 def _targets(notes: Notes, seq: I64) -> I64:
@@ -77,8 +78,9 @@ def _find(seq: I64, wanted: I64) -> I64:
     return np.where(found, at, -1)
 
 
-def _gaps(notes: Notes, trades: Trades, seq: I64) -> list[Gap]:
-    gaps = []
+def gaps_of(records: Records, seq: I64) -> list[Gap]:
+    """The gaps among the records of a run, whose numbers are `seq`."""
+    notes, gaps = records.notes, []
     for at in np.flatnonzero(notes.kind == Kind.GAP):
         row = int(notes.row[at])
         gaps.append(
@@ -87,7 +89,7 @@ def _gaps(notes: Notes, trades: Trades, seq: I64) -> list[Gap]:
                 int(notes.ref_seq[at]),
                 int(notes.ref_end[at]),
                 int(notes.ref_ts[at]),
-                int(trades.ts_event[row]),
+                int(records.ts_event[row]),
             )
         )
     return gaps

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradercast.errors import UsageError
 from tradercast.rows import I64, U8, Rows, row_indices
@@ -122,6 +123,12 @@ class Notes:
         at = np.flatnonzero(found >= 0)
         kept = found[at]
         return Notes(at, self.kind[kept], self.ref_seq[kept], self.ref_end[kept], self.ref_ts[kept])
+
+    def plain(self, count: int) -> NDArray[np.bool_]:
+        """Which rows of a run of `count` have no note."""
+        plain = np.ones(count, np.bool_)
+        plain[self.row] = False
+        return plain
 
     def times(self, ts_event: I64) -> I64:
         """Per row the later of ``ts_event`` and its note's ``ref_ts``: what chunks are cut by."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -128,6 +128,15 @@ class Trades:
     def times(self) -> I64:
         """Per row the later of ``ts_event`` and its note's ``ref_ts``: what chunks are cut by."""
         return self.notes.times(self.ts_event)
+
+    def weights(self) -> None:
+        """What each trade weighs when chunks are cut: 1."""
+
+    def without_notes(self) -> Trades:
+        """The rows that are plain trades."""
+        if not len(self.notes):
+            return self
+        return replace(self[self.notes.plain(len(self))], notes=Notes.empty())
 
     def span(self) -> tuple[int, int]:
         """Minimum and maximum (inclusive) of ``ts_event`` and of the notes' ``ref_ts``.

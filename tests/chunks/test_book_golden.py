@@ -112,7 +112,7 @@ def column(key: str, *entry: int) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("first", put("feed", "a/b/trades"), "not book messages"),
+        ("first", put("feed", "a/b/trades"), "not book"),
         ("first", put("n", 299), "'ts' has 300 values, not 299"),
         ("first", put("t", [0, 1, 2]), "not those of the records"),
         ("first", put("key", [2, 0, 0]), "validity"),

@@ -182,5 +182,4 @@ def test_a_keyframe_that_is_no_book_is_refused() -> None:
 def test_a_book_is_no_trades() -> None:
     with pytest.raises(FormatError, match="not trades"):
         decode_trades(encoded(messages_of(ROWS)))
-    with pytest.raises(FormatError, match="not trades"):
-        decode_header(encoded(messages_of(ROWS)))
+    assert decode_header(encoded(messages_of(ROWS))).feed == FEED

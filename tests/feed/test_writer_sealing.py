@@ -39,7 +39,7 @@ def runs_of(trades: Trades, cuts: list[int], sealer: Sealer) -> list[Run]:
 def test_any_batches_give_the_same_runs(counts: list[int], back: int, cuts: list[int]) -> None:
     trades = hourly(counts, back)
     cuts = sorted(min(cut, len(trades)) for cut in cuts)
-    at_once, in_parts = Sealer(), Sealer()
+    at_once, in_parts = Sealer(Trades), Sealer(Trades)
 
     expected = runs_of(trades, [], at_once)
     runs = runs_of(trades, cuts, in_parts)
@@ -47,7 +47,7 @@ def test_any_batches_give_the_same_runs(counts: list[int], back: int, cuts: list
     assert [(r.first_seq, r.end_seq, r.before_ns) for r in runs] == [
         (r.first_seq, r.end_seq, r.before_ns) for r in expected
     ]
-    joined = Trades.concat([*(run.trades for run in runs), in_parts.open_records()])
+    joined = Trades.concat([*(run.records for run in runs), in_parts.open_records()])
     assert joined.equals(trades)
     assert (in_parts.open_seq, in_parts.end_seq) == (at_once.open_seq, len(trades))
     assert in_parts.running_max_ns == at_once.running_max_ns
@@ -60,11 +60,11 @@ def test_any_batches_give_the_same_runs(counts: list[int], back: int, cuts: list
 @given(st.lists(st.integers(0, 20_000), min_size=2, max_size=6), st.integers(0, 30))
 def test_a_sealer_started_at_a_cut_goes_on_like_the_first(counts: list[int], back: int) -> None:
     trades = hourly(counts, back)
-    first = Sealer()
+    first = Sealer(Trades)
     runs = first.push(trades)
 
     for number, run in enumerate(runs):
-        again = Sealer(run.first_seq, run.before_ns)
+        again = Sealer(Trades, run.first_seq, run.before_ns)
         assert [r.end_seq for r in again.push(trades[run.first_seq :])] == [
             r.end_seq for r in runs[number:]
         ]
@@ -74,7 +74,7 @@ def test_a_sealer_started_at_a_cut_goes_on_like_the_first(counts: list[int], bac
 @given(st.lists(st.integers(0, 50), max_size=20), st.lists(st.integers(0, 60), max_size=20))
 def test_what_is_pushed_is_taken_in_order(pushes: list[int], takes: list[int]) -> None:
     trades = market(sum(pushes), seed=3)
-    queue = RowQueue()
+    queue = RowQueue(Trades)
     at = 0
     for count in pushes:
         queue.push(trades[at : at + count])
@@ -90,7 +90,7 @@ def test_what_is_pushed_is_taken_in_order(pushes: list[int], takes: list[int]) -
 
 def test_a_tail_block_says_where_its_run_began_even_if_the_cut_is_inside_it() -> None:
     trades = hourly([9_000, 9_000], 0)
-    tail = TailBlocks(FEED, Sealer())
+    tail = TailBlocks(FEED, Sealer(Trades))
 
     blocks = [tail.derive(trades[at : at + 6_000])[0][0] for at in range(0, 18_000, 6_000)]
 

@@ -197,7 +197,7 @@ def test_a_result_holds_plain_trades_only(full):
 
     with pytest.raises(UsageError, match="corrections must be applied"):
         TradesResult(noted, full.seq)
-    with pytest.raises(UsageError, match="3 trades have 1 numbers"):
+    with pytest.raises(UsageError, match="3 records have 1 numbers"):
         TradesResult(full.trades, full.seq[:1])
 
 

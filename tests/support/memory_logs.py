@@ -8,7 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from tradercast.chunks import TailInfo, encode_run, encode_trades
-from tradercast.feed.archive_blocks import ArchiveEnd
+from tradercast.chunks.run import TradesEncoder
+from tradercast.feed.archive_blocks import ArchiveEnd, Sealed
 from tradercast.feed.plan import merge_ranges
 from tradercast.feed.reader import SegmentReader
 from tradercast.feeds import FeedId
@@ -60,7 +61,7 @@ def trades_at(times: list[int], notes: Sequence[tuple[int, Kind, int, int, int]]
 
 def archive_blocks(trades: Trades, edges: Sequence[int]) -> list[bytes]:
     """An archive whose chunks end at these records."""
-    end = ArchiveEnd(FEED)
+    end = ArchiveEnd(FEED, TradesEncoder())
     blocks: list[bytes] = []
     start = 0
     for stop in edges:
@@ -72,7 +73,7 @@ def archive_blocks(trades: Trades, edges: Sequence[int]) -> list[bytes]:
             running_max_ns=before,
             chain=end.chain,
         )
-        blocks += end.add(run)
+        blocks += end.add(Sealed(run, end.encoder))
         start = stop
     return blocks
 

@@ -16,7 +16,8 @@ from tradercast.chunks.index import (
     next_node,
 )
 from tradercast.chunks.index_codec import decode_index, encode_index
-from tradercast.chunks.read import decode_header, decode_trades, decode_trades_into, open_trades
+from tradercast.chunks.opening import decode_header
+from tradercast.chunks.read import decode_trades, decode_trades_into, open_trades
 from tradercast.chunks.run import encode_run
 from tradercast.chunks.trades import encode_trades
 

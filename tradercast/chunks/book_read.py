@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from tradercast.book_levels import BookSide, Keyframe, Levels
 from tradercast.book_messages import NO_CHECKSUM, BookMessages, offsets_of
-from tradercast.chunks.block import CHUNK, unpack_block
-from tradercast.chunks.book import CHANNEL, LAYOUT, id_bases
+from tradercast.chunks.book import CHANNEL, id_bases
 from tradercast.chunks.columns import ColumnReader
 from tradercast.chunks.field_reads import (
     read_aside,
@@ -21,6 +20,7 @@ from tradercast.chunks.field_reads import (
     read_times,
 )
 from tradercast.chunks.header import ChunkHeader
+from tradercast.chunks.opening import open_chunk
 from tradercast.chunks.price_lists import STEPS, PriceLists
 from tradercast.decimals import Decimals
 from tradercast.errors import FormatError, UsageError
@@ -72,17 +72,7 @@ def open_book(block: bytes) -> OpenBookChunk:
     FormatError, UnknownVersionError
         If the bytes are not a chunk of book messages that this program can read.
     """
-    fields, start = unpack_block(block, CHUNK)
-    header = ChunkHeader.from_map(fields)
-    if header.feed.channel != CHANNEL:
-        raise FormatError(f"the block holds records of {header.feed}, not book messages")
-    reader = ColumnReader(block, start, fields["cols"], LAYOUT)
-    notes = reader.count("note_row")
-    if notes > header.count:
-        raise FormatError(f"{notes} notes are about {header.count} records")
-    if header.key and header.key.bids + header.key.asks != reader.count("k_px"):
-        raise FormatError("the keyframe has not as many levels as it says")
-    return OpenBookChunk(replace(header, notes=notes, columns=frozenset(reader.columns)), reader)
+    return OpenBookChunk(*open_chunk(block, CHANNEL))
 
 
 def decode_book(block: bytes) -> tuple[ChunkHeader, Keyframe | None, BookMessages]:

@@ -14,11 +14,12 @@ from tradercast.chunks.header import CHAIN_BYTES
 from tradercast.errors import UsageError
 from tradercast.records import ABSENT, NO_TIME, Decimals, Notes, Trades
 from tradercast.rows import I64, U8
+from tradercast.runs import Records
 
 _PERSON = b"tradercast.chain"
 
 
-def extend_chain(chain: bytes, records: Trades | BookMessages) -> bytes:
+def extend_chain(chain: bytes, records: Records) -> bytes:
     """The chain hash after one more cut run of records.
 
     Parameters
@@ -38,9 +39,17 @@ def extend_chain(chain: bytes, records: Trades | BookMessages) -> bytes:
     if not len(records):
         return chain
     hasher = hashlib.blake2b(chain, digest_size=CHAIN_BYTES, person=_PERSON)
-    for part in _trades(records) if isinstance(records, Trades) else _book(records):
+    for part in _parts(records):
         hasher.update(part)
     return hasher.digest()
+
+
+def _parts(records: Records) -> Iterable[bytes | memoryview]:
+    if isinstance(records, Trades):
+        return _trades(records)
+    if isinstance(records, BookMessages):
+        return _book(records)
+    raise UsageError(f"{type(records).__name__} have no chain hash")
 
 
 def _trades(trades: Trades) -> Iterable[bytes | memoryview]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 
 from tradercast import decimal_form
-from tradercast.chunks.block import CHUNK, unpack_block
 from tradercast.chunks.buffers import TradeBuffers
 from tradercast.chunks.columns import ColumnReader
 from tradercast.chunks.field_reads import read_aside, read_notes, read_recv, read_times
 from tradercast.chunks.header import ChunkHeader
+from tradercast.chunks.opening import open_chunk
 from tradercast.chunks.texts import read_texts
-from tradercast.chunks.trades import CHANNEL, ID_INT, ID_TEXT, LAYOUT
+from tradercast.chunks.trades import CHANNEL, ID_INT, ID_TEXT
 from tradercast.errors import FormatError, UsageError
 from tradercast.ids import MAX_ID_BYTES
 from tradercast.records import ABSENT, Side, Trades
@@ -50,28 +50,7 @@ def open_trades(block: bytes) -> OpenChunk:
     FormatError, UnknownVersionError
         If the bytes are not a chunk that this program can read.
     """
-    fields, start = unpack_block(block, CHUNK)
-    header = ChunkHeader.from_map(fields)
-    if header.feed.channel != CHANNEL:
-        raise FormatError(f"the block holds records of {header.feed}, not trades")
-    if header.key is not None:
-        raise FormatError("a chunk of trades has no keyframe")
-    reader = ColumnReader(block, start, fields["cols"], LAYOUT)
-    notes = reader.count("note_row")
-    if notes > header.count:
-        raise FormatError(f"{notes} notes are about {header.count} records")
-    return OpenChunk(replace(header, notes=notes, columns=frozenset(reader.columns)), reader)
-
-
-def decode_header(block: bytes) -> ChunkHeader:
-    """What a chunk says about itself; its columns are not touched.
-
-    Raises
-    ------
-    FormatError, UnknownVersionError
-        If the bytes are not a chunk that this program can read.
-    """
-    return open_trades(block).header
+    return OpenChunk(*open_chunk(block, CHANNEL))
 
 
 def decode_trades(block: bytes) -> tuple[ChunkHeader, Trades]:

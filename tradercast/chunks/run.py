@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol, Self
+
 from tradercast.chunks.block import MAX_BLOCK
 from tradercast.chunks.chain import extend_chain
 from tradercast.chunks.trades import encode_any_size
+from tradercast.errors import EncodeError
 from tradercast.feeds import FeedId
 from tradercast.records import NO_TIME, Trades
+from tradercast.runs import Records
+
+
+class ChunkEncoder(Protocol):
+    """Makes archive blocks of the records at one place of a segment."""
+
+    def encode(
+        self, records: Any, *, feed: FeedId, first_seq: int, running_max_ns: int, chain: bytes
+    ) -> bytes:
+        """A block of any size of records that begin here."""
+
+    def after(self, records: Any) -> Self:
+        """The encoder behind these records, which begin here."""
+
+
+class TradesEncoder:
+    """Of trades: a block of them depends on nothing before it."""
+
+    def encode(
+        self, records: Trades, *, feed: FeedId, first_seq: int, running_max_ns: int, chain: bytes
+    ) -> bytes:
+        """A block of any size."""
+        return encode_any_size(
+            records, feed=feed, first_seq=first_seq, running_max_ns=running_max_ns, chain=chain
+        )
+
+    def after(self, records: Trades) -> TradesEncoder:
+        """The same."""
+        return self
 
 
 def encode_run(
@@ -17,11 +49,10 @@ def encode_run(
     running_max_ns: int = NO_TIME,
     chain: bytes = b"",
 ) -> list[bytes]:
-    """The archive blocks of the records between two cuts.
+    """The archive blocks of the trades between two cuts.
 
-    A run whose block would be over 1 MiB is halved by count (the first half takes the odd
-    record), and each half again.  The last block carries the chain hash after the run; its
-    header therefore holds all that the next run needs (`chain`, `running_max_ns`, `end_seq`).
+    The last block carries the chain hash after the run; its header therefore holds all that the
+    next run needs (`chain`, `running_max_ns`, `end_seq`).
 
     Parameters
     ----------
@@ -43,23 +74,52 @@ def encode_run(
     """
     if not len(trades):
         return []
-    return encode_hashed_run(trades, feed, first_seq, running_max_ns, extend_chain(chain, trades))
+    after = extend_chain(chain, trades)
+    return encode_hashed_run(trades, TradesEncoder(), feed, first_seq, running_max_ns, after)
 
 
 def encode_hashed_run(
-    trades: Trades, feed: FeedId, first_seq: int, before_ns: int, chain: bytes
+    records: Records,
+    encoder: ChunkEncoder,
+    feed: FeedId,
+    first_seq: int,
+    before_ns: int,
+    chain: bytes,
 ) -> list[bytes]:
-    """`encode_run` when the chain hash *after* the run is known; `before_ns` is as there."""
-    highest = max(before_ns, trades.span()[1])
-    block = encode_any_size(
-        trades, feed=feed, first_seq=first_seq, running_max_ns=highest, chain=chain
+    """The archive blocks of the records between two cuts, which are halved as the format says.
+
+    Parameters
+    ----------
+    records : Records
+        Those of the run; at least one.
+    encoder : ChunkEncoder
+        That of the place where they begin.
+    feed, first_seq
+        As of `encode_run`.
+    before_ns : int
+        The largest time of the segment before them; `NO_TIME` at its beginning.
+    chain : bytes
+        The chain hash *after* them.
+
+    Raises
+    ------
+    EncodeError
+        If a record can not be held exactly, or does not fit into a block; names it.
+    """
+    highest = max(before_ns, records.span()[1])
+    block = encoder.encode(
+        records, feed=feed, first_seq=first_seq, running_max_ns=highest, chain=chain
     )
     if len(block) <= MAX_BLOCK:
         return [block]
-    half = (len(trades) + 1) // 2
-    left, right = trades[:half], trades[half:]
+    if len(records) == 1:
+        raise EncodeError(
+            f"record {first_seq} and the book before it take {len(block)} bytes, over {MAX_BLOCK}"
+        )
+    half = (len(records) + 1) // 2
+    left, right = records[:half], records[half:]
     middle = max(before_ns, left.span()[1])
     return [
-        *encode_hashed_run(left, feed, first_seq, before_ns, b""),
-        *encode_hashed_run(right, feed, first_seq + half, middle, chain),
+        *encode_hashed_run(left, encoder, feed, first_seq, before_ns, b""),
+        *encode_hashed_run(right, encoder.after(left), feed, first_seq + half, middle, chain),
     ]

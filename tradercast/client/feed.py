@@ -10,6 +10,7 @@ from tradercast.client.node import Node
 from tradercast.client.publisher import OpenPublisher
 from tradercast.errors import UnknownSymbolError
 from tradercast.feed.bulk_load import load
+from tradercast.feed.channel import channel_of
 from tradercast.feed.entries import FeedEntry, Segment
 from tradercast.feed.plan import Plan
 from tradercast.feed.reader import Piece, ReadReport, SegmentReader
@@ -92,6 +93,7 @@ async def open_feed(
         raise UnknownSymbolError(
             f"the publisher has no feed {feed}", hint="`tradercast ls` shows what there is"
         )
+    channel = channel_of(feed)
     if remote and node.pool is not None:
         for segment in entry.segments:
             node.pool.want(topic_of_core(segment.archive_key))
@@ -100,7 +102,8 @@ async def open_feed(
         archive, tail = await asyncio.gather(
             node.open_log(segment.archive_key), node.open_log(segment.tail_key)
         )
-        return OpenSegment(segment, SegmentReader(archive, tail, remote=remote, stall_s=stall_s))
+        reader = SegmentReader(archive, tail, channel, remote=remote, stall_s=stall_s)
+        return OpenSegment(segment, reader)
 
     segments = await asyncio.gather(*(opened(segment) for segment in entry.segments))
     return OpenFeed(publisher, entry, tuple(segments))

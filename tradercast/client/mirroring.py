@@ -93,7 +93,7 @@ async def _keep(node: Node, publisher: OpenPublisher, name: FeedId, so_far: Mirr
             _log.info("%s: %d records here", name, so_far.records[name])
             async for piece in follow_feed(node, feed, result.end_seq):
                 so_far.records[name] = int(piece.seq[-1]) + 1
-                so_far.last_ns[name] = int(piece.trades.ts_event[-1])
+                so_far.last_ns[name] = int(piece.records.ts_event[-1])
                 so_far.delay_ns[name] = node.clock_ns() - so_far.last_ns[name]
         except ForkError as error:
             _log.error("%s is given up: %s", name, error.message)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tradercast.chunks import (
     IndexNode,
@@ -16,10 +16,11 @@ from tradercast.chunks import (
     next_node,
 )
 from tradercast.chunks.index import GROUP
-from tradercast.chunks.run import encode_hashed_run
+from tradercast.chunks.run import ChunkEncoder, encode_hashed_run
 from tradercast.feed.sealing import Run
 from tradercast.feeds import FeedId
 from tradercast.records import NO_TIME
+from tradercast.runs import Records
 
 
 @dataclass(slots=True)
@@ -31,11 +32,14 @@ class ArchiveEnd:
     feed : FeedId
     newest, full : IndexNode or None
         The last node, and the last that sums up all groups.
+    encoder : ChunkEncoder
+        Makes the next chunks.
     chain : bytes
         The chain hash after the last chunk.
     """
 
     feed: FeedId
+    encoder: ChunkEncoder
     newest: IndexNode | None = None
     full: IndexNode | None = None
     chain: bytes = b""
@@ -57,12 +61,13 @@ class ArchiveEnd:
 
     def copy(self) -> ArchiveEnd:
         """The same state, to be able to come back to it."""
-        return ArchiveEnd(self.feed, self.newest, self.full, self.chain)
+        return replace(self)
 
-    def add(self, chunks: list[bytes]) -> list[bytes]:
+    def add(self, sealed: Sealed) -> list[bytes]:
         """The archive's next blocks, of the chunks of one run: each with its index node."""
         blocks: list[bytes] = []
-        for chunk in chunks:
+        self.encoder = sealed.encoder
+        for chunk in sealed.chunks:
             header = decode_header(chunk)
             self.newest = next_node(header, len(chunk), self.newest, self.full)
             if self.newest.node % GROUP == GROUP - 1:
@@ -72,20 +77,37 @@ class ArchiveEnd:
         return blocks
 
 
-async def encode_runs(
-    feed: FeedId, chain: bytes, runs: AsyncGenerator[Run, None], pool: Executor, depth: int
-) -> AsyncGenerator[list[bytes], None]:
-    """The chunks of each run, in order; at most `depth` runs are in memory at a time.
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """One run in chunks.
 
-    `chain` is the chain hash before the first.  `pool` has threads, since the encoder lets go of
-    the interpreter while it works.
+    Attributes
+    ----------
+    chunks : list of bytes
+    encoder : ChunkEncoder
+        That behind them.
+    """
+
+    chunks: list[bytes]
+    encoder: ChunkEncoder
+
+
+async def encode_runs(
+    end: ArchiveEnd, runs: AsyncGenerator[Run, None], pool: Executor, depth: int
+) -> AsyncGenerator[Sealed, None]:
+    """The chunks of each run behind `end`, in order; at most `depth` runs are in memory at a time.
+
+    `pool` has threads, since the encoder lets go of the interpreter while it works.
     """
     loop = asyncio.get_running_loop()
-    pending: deque[asyncio.Future[list[bytes]]] = deque()
+    pending: deque[asyncio.Future[Sealed]] = deque()
+    feed, chain, encoder = end.feed, end.chain, end.encoder
     try:
         async for run in runs:
-            chain = await asyncio.to_thread(extend_chain, chain, run.trades)
-            pending.append(loop.run_in_executor(pool, _encode, feed, run, chain))
+            chain, after = await asyncio.to_thread(_step, chain, encoder, run.records)
+            work = loop.run_in_executor(pool, _encode, feed, run, encoder, chain, after)
+            pending.append(work)
+            encoder = after
             if len(pending) >= depth:
                 yield await pending.popleft()
         while pending:
@@ -95,6 +117,14 @@ async def encode_runs(
             future.cancel()
 
 
-def _encode(feed: FeedId, run: Run, chain: bytes) -> list[bytes]:
+def _step(chain: bytes, encoder: ChunkEncoder, records: Records) -> tuple[bytes, ChunkEncoder]:
+    """What a run makes of the two things that the next one needs."""
+    return extend_chain(chain, records), encoder.after(records)
+
+
+def _encode(
+    feed: FeedId, run: Run, encoder: ChunkEncoder, chain: bytes, after: ChunkEncoder
+) -> Sealed:
     before_ns = NO_TIME if run.before_ns is None else run.before_ns
-    return encode_hashed_run(run.trades, feed, run.first_seq, before_ns, chain)
+    chunks = encode_hashed_run(run.records, encoder, feed, run.first_seq, before_ns, chain)
+    return Sealed(chunks, after)

@@ -22,7 +22,7 @@ from tradercast.feed.segment import Segment
 from tradercast.feed.source import Batches, Source
 from tradercast.feed.staged import ARCHIVE, TAIL, StagedImport, StagedWriter
 from tradercast.feed.tail_blocks import TailBlocks
-from tradercast.records import Trades
+from tradercast.runs import Records
 
 TAIL_RECORDS = 1_024  # in each tail block of what is left over
 
@@ -100,7 +100,7 @@ class BulkImport:
     async def run(self, batches: Batches) -> ImportReport:
         """Import; see `FeedWriter.import_batches`."""
         segment = self._segment
-        async with aclosing(Source(batches, self._note_read)) as source:
+        async with aclosing(Source(batches, segment.channel.records, self._note_read)) as source:
             archive = await newest_archive(segment.archive_log.core, segment.feed)
             self._there = await skip_held(source, segment, archive)
             first = await source.next()
@@ -109,10 +109,10 @@ class BulkImport:
         added = self._read - self._there
         return ImportReport(added, self._there, max(segment.end_seq, archive.end_seq))
 
-    async def _add(self, first: Trades, source: Source, archive: ArchiveEnd) -> None:
+    async def _add(self, first: Records, source: Source, archive: ArchiveEnd) -> None:
         segment = self._segment
         if segment.end_seq < archive.end_seq:  # the archive is further: go on behind its end
-            sealer = Sealer(archive.end_seq, archive.running_max_ns)
+            sealer = Sealer(segment.channel.records, archive.end_seq, archive.running_max_ns)
             tail = segment.tail
             before = TailBlocks(segment.feed, sealer, tail.next_block, message=tail.message)
         else:
@@ -121,10 +121,10 @@ class BulkImport:
         staged = StagedWriter(self._path, 2 * archive.n_chunks, before.next_block)
         try:
             runs = _runs(first, source, sealer)
-            async with aclosing(segment.encoded(archive.chain, runs)) as encoded:
-                async for chunks in encoded:
-                    staged.add(ARCHIVE, archive.add(chunks))
-                    self._bytes += sum(map(len, chunks))
+            async with aclosing(segment.encoded(archive, runs)) as encoded:
+                async for sealed in encoded:
+                    staged.add(ARCHIVE, archive.add(sealed))
+                    self._bytes += sum(map(len, sealed.chunks))
                     self._tell()
             tail, blocks = await asyncio.to_thread(_rest, before, sealer)
             staged.add(TAIL, blocks)
@@ -172,8 +172,8 @@ async def _to_its_end(work: Callable[[], None]) -> None:
         await asyncio.wait([running])
 
 
-async def _runs(first: Trades, source: Source, sealer: Sealer) -> AsyncGenerator[Run, None]:
-    batch: Trades | None = first
+async def _runs(first: Records, source: Source, sealer: Sealer) -> AsyncGenerator[Run, None]:
+    batch: Records | None = first
     while batch is not None:
         for run in await asyncio.to_thread(sealer.push, batch):
             yield run
@@ -184,7 +184,7 @@ def _rest(before: TailBlocks, sealer: Sealer) -> tuple[TailBlocks, list[bytes]]:
     """The tail, and its new blocks, after an import that left `sealer` like this."""
     rows = sealer.open_records()
     start = max(0, before.sealer.end_seq - sealer.open_seq)  # these are in the tail already
-    opened = Sealer(sealer.open_seq, sealer.before_open_ns)
+    opened = Sealer(type(rows), sealer.open_seq, sealer.before_open_ns)
     opened.push(rows[:start])
     tail = before.continued(opened)
     blocks: list[bytes] = []

@@ -13,6 +13,7 @@ from tradercast.feed.piece import Piece
 from tradercast.feed.plan import Plan
 from tradercast.records import Gap, Kind, Notes, Trades
 from tradercast.rows import I64
+from tradercast.runs import Records
 from tradercast.timerange import TimeRange
 
 
@@ -53,7 +54,7 @@ class Fixes:
         targets = sorted(last)
         source = np.array([last[target] for target in targets], np.int64)
         kept = np.flatnonzero(source >= 0)
-        amended = _without_notes(trades[source[kept]])
+        amended = replace(trades[source[kept]], notes=Notes.empty())
         source[kept] = np.arange(len(kept))
         return cls(np.array(targets, np.int64), source, amended)
 
@@ -108,26 +109,22 @@ def moves_in(piece: Piece, time_range: TimeRange) -> bool:
 
 
 def settle(
-    trades: Trades, seq: I64, fixes: Fixes, time_range: TimeRange
-) -> tuple[Trades, I64, list[Gap]]:
+    records: Records, seq: I64, fixes: Fixes, time_range: TimeRange
+) -> tuple[Records, I64, list[Gap]]:
     """The records of a block as a reader of the range sees them, and the gaps among them."""
     gaps: list[Gap] = []
-    if len(trades.notes):
-        _, _, gaps = corrections.apply(trades, seq)
-        plain = np.ones(len(trades), np.bool_)
-        plain[trades.notes.row] = False
-        trades, seq = _without_notes(trades[plain]), seq[plain]
-    trades, seq = fixes.apply(trades, seq)
-    keep = _inside(trades.ts_event, time_range)
+    if len(records.notes):
+        gaps = corrections.gaps_of(records, seq)
+        seq = seq[records.notes.plain(len(records))]
+        records = records.without_notes()
+    if isinstance(records, Trades):
+        records, seq = fixes.apply(records, seq)
+    keep = _inside(records.ts_event, time_range)
     if not keep.all():
-        trades, seq = trades[keep], seq[keep]
-    return trades, seq, [gap for gap in gaps if time_range.overlaps(gap.before_ns, gap.after_ns)]
+        records, seq = records[keep], seq[keep]
+    return records, seq, [gap for gap in gaps if time_range.overlaps(gap.before_ns, gap.after_ns)]
 
 
 def _inside(times: I64, time_range: TimeRange) -> NDArray[np.bool_]:
     inside: NDArray[np.bool_] = (times >= time_range.start_ns) & (times < time_range.end_ns)
     return inside
-
-
-def _without_notes(trades: Trades) -> Trades:
-    return replace(trades, notes=Notes.empty())

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 
-from tradercast.chunks import decode_header, decode_trades
+from tradercast.chunks import decode_header
 from tradercast.errors import IncompleteError, StalledError
 from tradercast.feed.archive import ArchiveIndex
 from tradercast.feed.plan import merge_ranges
@@ -107,8 +107,7 @@ class Follower:
         async for batch in archive.read(ranges, wait=True, stall_s=_STALL_S):
             for block, data in batch:
                 if block in wanted and data is not None:
-                    header, _ = decode_trades(data)
-                    check_header(header, wanted[block])
+                    check_header(decode_header(data), wanted[block])
                     piece = self._take(data)
                     if piece is not None:
                         yield piece
@@ -131,7 +130,7 @@ class Follower:
                     yield piece
 
     def _take(self, data: bytes) -> Piece | None:
-        header, trades = decode_trades(data)
+        header, records = self._reader.channel.decode(data)
         if header.first_seq > self.next_seq:
             raise IncompleteError(
                 f"records {self.next_seq} to {header.first_seq} are in the archive only"
@@ -141,4 +140,4 @@ class Follower:
         seq = np.arange(self.next_seq, header.end_seq, dtype=np.int64)
         skip = self.next_seq - header.first_seq
         self.next_seq = header.end_seq
-        return Piece(trades[skip:] if skip else trades, seq)
+        return Piece(records[skip:] if skip else records, seq)

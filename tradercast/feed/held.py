@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from tradercast.chunks import decode_header, decode_trades, extend_chain
+from tradercast.chunks import decode_header, extend_chain
 from tradercast.errors import ConflictingImportError, FormatError, IncompleteError
 from tradercast.feed.archive_blocks import ArchiveEnd
-from tradercast.feed.compare import describe, first_difference
+from tradercast.feed.channel import Channel
+from tradercast.feed.compare import first_difference
 from tradercast.feed.segment import Segment
 from tradercast.feed.source import Source
-from tradercast.records import Trades
+from tradercast.runs import Records
 
 
 async def skip_held(source: Source, segment: Segment, archive: ArchiveEnd) -> int:
@@ -43,15 +44,15 @@ async def skip_held(source: Source, segment: Segment, archive: ArchiveEnd) -> in
         return taken
     opened = segment.tail.sealer.open_records()
     start = max(0, archive.end_seq - segment.tail.sealer.open_seq)
-    rows = await source.take(len(opened) - start) if len(opened) > start else Trades.empty()
-    _compare(taken, rows, opened[start : start + len(rows)])
+    rows = await source.take(max(0, len(opened) - start))
+    _compare(segment.channel, taken, rows, opened[start : start + len(rows)])
     return taken + len(rows)
 
 
 async def _skip_archive(source: Source, segment: Segment, archive: ArchiveEnd) -> int:
-    core = segment.archive_log.core
+    core, channel = segment.archive_log.core, segment.channel
     seq, chain = 0, b""
-    run: list[tuple[bytes, Trades]] = []  # of one run: the chunks, and what the source has
+    run: list[tuple[bytes, Records]] = []  # of one run: the chunks, and what the source has
     async for batch in core.read([(0, 2 * archive.n_chunks)], wait=False):
         for block, data in batch:
             if block % 2:
@@ -66,29 +67,29 @@ async def _skip_archive(source: Source, segment: Segment, archive: ArchiveEnd) -
             run.append((data, rows))
             seq += len(rows)
             if len(rows) < header.count:
-                await asyncio.to_thread(_compare_run, run)
+                await asyncio.to_thread(_compare_run, channel, run)
                 return seq
             if header.chain:
-                joined = Trades.concat([part for _, part in run])
+                joined = channel.records.concat([part for _, part in run])
                 chain = await asyncio.to_thread(extend_chain, chain, joined)
                 if chain != header.chain:
-                    await asyncio.to_thread(_compare_run, run)
+                    await asyncio.to_thread(_compare_run, channel, run)
                     raise FormatError(f"chunk {block // 2} has not the hash of its own records")
                 run = []
     return seq
 
 
-def _compare_run(run: list[tuple[bytes, Trades]]) -> None:
+def _compare_run(channel: Channel, run: list[tuple[bytes, Records]]) -> None:
     for data, rows in run:
-        header, held = decode_trades(data)
-        _compare(header.first_seq, rows, held[: len(rows)])
+        header, held = channel.decode(data)
+        _compare(channel, header.first_seq, rows, held[: len(rows)])
 
 
-def _compare(seq: int, rows: Trades, held: Trades) -> None:
+def _compare(channel: Channel, seq: int, rows: Records, held: Records) -> None:
     row = first_difference(rows, held)
     if row is not None:
         raise ConflictingImportError(
-            f"record {seq + row + 1} of the source is {describe(rows, row)}, but the feed holds "
-            f"{describe(held, row)}",
+            f"record {seq + row + 1} of the source is {channel.describe(rows, row)}, "
+            f"but the feed holds {channel.describe(held, row)}",
             hint="import a source that begins with the same records, or use another --segment",
         )

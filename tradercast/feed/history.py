@@ -19,7 +19,7 @@ class History:
     Parameters
     ----------
     segment : Segment
-        Its archive is held on this node.
+        Of a feed of trades; its archive is held on this node.
     """
 
     def __init__(self, segment: Segment) -> None:
@@ -38,7 +38,9 @@ class History:
             yield ref.first_seq, await self.load(ref)
         sealer = self._segment.tail.sealer
         if sealer.end_seq > sealer.open_seq:
-            yield sealer.open_seq, sealer.open_records()
+            records = sealer.open_records()
+            assert isinstance(records, Trades)
+            yield sealer.open_seq, records
 
     async def index(self) -> ArchiveIndex:
         """The index of what this writer has sealed."""

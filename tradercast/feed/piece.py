@@ -10,6 +10,7 @@ import numpy as np
 from tradercast.errors import UsageError
 from tradercast.records import Trades
 from tradercast.rows import I64
+from tradercast.runs import Records
 
 Numbers: TypeAlias = "Sequence[range | I64]"
 """Runs of consecutive numbers, some of them written out."""
@@ -20,23 +21,30 @@ class Piece:
 
     Parameters
     ----------
-    trades : Trades
-        What a read returns are plain trades: corrections are applied, gaps are taken out.
+    records : Trades or BookMessages
+        What a read returns are plain records: corrections are applied, gaps are taken out.
     seq : int64 array, or list of ranges and arrays
         The records' numbers in the segment.
     """
 
-    __slots__ = ("numbers", "trades")
+    __slots__ = ("numbers", "records")
 
-    def __init__(self, trades: Trades, seq: I64 | Numbers) -> None:
-        self.trades = trades
+    def __init__(self, records: Records, seq: I64 | Numbers) -> None:
+        self.records = records
         self.numbers: Numbers = [seq] if isinstance(seq, np.ndarray) else seq
         count = sum(map(len, self.numbers))
-        if count != len(trades):
-            raise UsageError(f"{len(trades)} trades have {count} numbers")
+        if count != len(records):
+            raise UsageError(f"{len(records)} records have {count} numbers")
 
     def __len__(self) -> int:
-        return len(self.trades)
+        return len(self.records)
+
+    @property
+    def trades(self) -> Trades:
+        """The records of a feed of trades."""
+        if not isinstance(self.records, Trades):
+            raise UsageError("these records are no trades", hint="they are in `records`")
+        return self.records
 
     @property
     def seq(self) -> I64:
@@ -58,4 +66,5 @@ class Piece:
         if len(pieces) == 1:
             return pieces[0]
         numbers = [run for piece in pieces for run in piece.numbers]
-        return cls(Trades.concat([piece.trades for piece in pieces]), numbers)
+        kind = type(pieces[0].records) if pieces else Trades
+        return cls(kind.concat([piece.records for piece in pieces]), numbers)

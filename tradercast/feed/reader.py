@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from tradercast.chunks import ChunkHeader, decode_header, decode_trades
 from tradercast.errors import FormatError, IncompleteError, StalledError
 from tradercast.feed.archive import ArchiveIndex, ChunkRef
+from tradercast.feed.channel import TRADES, Channel
 from tradercast.feed.fixes import Fixes, moves_in, noted_records, settle
 from tradercast.feed.here import archive_here, tail_here
 from tradercast.feed.piece import Piece as Piece
 from tradercast.feed.plan import Plan, merge_ranges
+from tradercast.feed.report import ReadReport as ReadReport
 from tradercast.feed.tail import TailPart, locate_tail
 from tradercast.log import Core
 from tradercast.records import Gap
@@ -26,48 +28,6 @@ _DECODERS = 3  # chunks in flight between the socket and the caller
 _ATTEMPTS = 4  # a segment that is sealed while it is planned is planned again
 
 
-@dataclass(slots=True)
-class ReadReport:
-    """What a read met on its way; filled while it runs."""
-
-    gaps: list[Gap] = field(default_factory=list)
-    missing: list[tuple[int, int]] = field(default_factory=list)  # seq ranges that nobody had
-    missing_ns: list[tuple[int, int]] = field(default_factory=list)  # first and last time of each
-    records: int = 0
-
-    def note_missing(self, first_seq: int, end_seq: int, min_ns: int, max_ns: int) -> None:
-        """Add records that nobody had; what follows on from the last ones is one range with them.
-
-        Parameters
-        ----------
-        first_seq, end_seq : int
-            Half-open range of their numbers.
-        min_ns, max_ns : int
-            Bounds of their times, both included.
-        """
-        if self.missing and self.missing[-1][1] == first_seq:
-            first_seq = self.missing.pop()[0]
-            low, high = self.missing_ns.pop()
-            min_ns, max_ns = min(min_ns, low), max(max_ns, high)
-        self.missing.append((first_seq, end_seq))
-        self.missing_ns.append((min_ns, max_ns))
-
-    def missing_times(self, wanted: TimeRange) -> list[tuple[int, int]]:
-        """Half-open ranges of time within `wanted` that may lack records, in order.
-
-        What is missing elsewhere was looked for as a correction: it may concern any of them.
-        """
-        start, end = wanted.start_ns, wanted.end_ns
-        return merge_ranges(
-            sorted(
-                (max(low, start), min(high + 1, end))
-                if wanted.overlaps(low, high)
-                else (start, end)
-                for low, high in self.missing_ns
-            )
-        )
-
-
 class SegmentReader:
     """Reads one segment: its archive and its tail.
 
@@ -75,13 +35,24 @@ class SegmentReader:
     ----------
     archive, tail : Core
         The two logs.
+    channel : Channel
+        What its records are.
     remote : bool
         Ask peers for what is not held; otherwise only what is held is read.
     stall_s : float
         How long to wait for peers without any progress.
     """
 
-    def __init__(self, archive: Core, tail: Core, *, remote: bool, stall_s: float = 20.0) -> None:
+    def __init__(
+        self,
+        archive: Core,
+        tail: Core,
+        channel: Channel = TRADES,
+        *,
+        remote: bool,
+        stall_s: float = 20.0,
+    ) -> None:
+        self.channel = channel
         self.archive = archive
         self.tail = tail
         self.remote = remote
@@ -195,8 +166,8 @@ class SegmentReader:
         def start(
             data: bytes, ref: ChunkRef | None, first: int, end: int
         ) -> asyncio.Task[tuple[Piece, list[Gap]]]:
-            work = asyncio.to_thread(decode_piece, data, ref, first, end, fixes, plan.time_range)
-            return asyncio.create_task(work)
+            args = (data, ref, first, end, fixes, plan.time_range, self.channel)
+            return asyncio.create_task(asyncio.to_thread(decode_piece, *args))
 
         async for ref, data in self.chunk_blocks(plan, report):
             yield start(data, ref, ref.first_seq, ref.end_seq)
@@ -306,6 +277,8 @@ class SegmentReader:
         trade into the range, every correction of the segment is read.  Missing ones among these
         are noted in `report`; those of the plan itself are noted when its records are read.
         """
+        if not self.channel.has_corrections:
+            return Fixes.of(())
         noted = replace(plan, chunks=tuple(ref for ref in plan.chunks if ref.notes))
         pieces = await self._noted(noted, ReadReport())
         if any(moves_in(piece, plan.time_range) for piece in pieces):
@@ -348,21 +321,22 @@ def decode_piece(
     end_seq: int,
     fixes: Fixes,
     time_range: TimeRange,
+    channel: Channel = TRADES,
 ) -> tuple[Piece, list[Gap]]:
     """What a block has for the range: its records ``[first_seq, end_seq)``, corrected and filtered.
 
     Raises
     ------
     FormatError
-        If it is no chunk of trades, or not the one of `ref`.
+        If it is no chunk of the channel, or not the one of `ref`.
     """
-    header, trades = decode_trades(data)
+    header, records = channel.decode(data)
     check_header(header, ref)
     if (first_seq, end_seq) != (header.first_seq, header.end_seq):
-        trades = trades[first_seq - header.first_seq : end_seq - header.first_seq]
+        records = records[first_seq - header.first_seq : end_seq - header.first_seq]
     seq = np.arange(first_seq, end_seq, dtype=np.int64)
-    trades, seq, gaps = settle(trades, seq, fixes, time_range)
-    return Piece(trades, seq), gaps
+    records, seq, gaps = settle(records, seq, fixes, time_range)
+    return Piece(records, seq), gaps
 
 
 def check_header(header: ChunkHeader, ref: ChunkRef | None) -> None:

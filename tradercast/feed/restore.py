@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from tradercast.chunks import ChunkHeader, TailInfo, chunk_block, decode_header, decode_trades
+from tradercast.chunks import ChunkHeader, TailInfo, chunk_block, decode_header
 from tradercast.errors import StalledError, WriterBehindError, WriterConflictError
 from tradercast.feed.archive import ArchiveIndex
 from tradercast.feed.archive_blocks import ArchiveEnd
+from tradercast.feed.channel import channel_of
 from tradercast.feed.sealing import Run, Sealer
 from tradercast.feed.tail_blocks import TailBlocks
 from tradercast.feeds import FeedId
@@ -88,21 +89,24 @@ async def archive_before(
     """An archive's end before the run that holds record `seq`, or its newest end."""
     ref = await index.chunk_of_seq(seq)
     chunks = index.n_chunks if ref is None else ref.number
-    chain = b""
+    channel = channel_of(feed)
+    chain, encoder = b"", channel.encoder
     while chunks:
         data = await core.get(chunk_block(chunks - 1), True, stall_s)
         assert data is not None
         if chain := decode_header(data).chain:
+            encoder = await asyncio.to_thread(channel.encoder_behind, data)
             break
         chunks -= 1  # of a run that was halved, only the last chunk has the hash
     if chunks < index.n_chunks:
         index = await ArchiveIndex.load(core, 2 * chunks, True, stall_s)
-    return ArchiveEnd(feed, index.newest, index.full, chain)
+    return ArchiveEnd(feed, encoder, index.newest, index.full, chain)
 
 
 class _Restore:
     def __init__(self, feed: FeedId, tail: Core, archive: Core, stall_s: float) -> None:
         self.feed = feed
+        self.channel = channel_of(feed)
         self.tail = tail
         self.archive = archive
         self.stall_s = stall_s
@@ -117,7 +121,7 @@ class _Restore:
         first = tail_length
         if newest is not None and newest.end_seq > archive.end_seq:
             first = await self._first_block(newest, archive.end_seq)
-        sealer = Sealer(archive.end_seq, archive.running_max_ns)
+        sealer = Sealer(self.channel.records, archive.end_seq, archive.running_max_ns)
         runs: list[Run] = []
         spans: list[tuple[int, int]] = []
         async for batch in self.tail.read([(first, tail_length)], True, self.stall_s):
@@ -139,11 +143,11 @@ class _Restore:
         runs: list[Run] = []
         for number, data in batch:
             assert data is not None
-            header, trades = decode_trades(data)
+            header, records = self.channel.decode(data)
             skip = sealer.end_seq - header.first_seq
             if skip < 0:
                 raise self._unfit(f"the tail has no record {sealer.end_seq}")
-            runs += sealer.push(trades[skip:])
+            runs += sealer.push(records[skip:])
             spans.append((number, header.end_seq))
         return runs
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tradercast.chunks import CutState, find_cuts
-from tradercast.records import Trades
+from tradercast.errors import UsageError
+from tradercast.runs import Records
 
 _SMALL = 4_096
 
@@ -21,44 +22,53 @@ class Run:
     ----------
     first_seq : int
         Number of its first record.
-    trades : Trades
+    records : Records
     before_ns : int or None
         Largest time of the segment before it.
     """
 
     first_seq: int
-    trades: Trades
+    records: Records
     before_ns: int | None
 
     @property
     def end_seq(self) -> int:
         """The seq after its last record."""
-        return self.first_seq + len(self.trades)
+        return self.first_seq + len(self.records)
 
 
 class RowQueue:
-    """Records that are pushed at the back and taken from the front, in any portions."""
+    """Records that are pushed at the back and taken from the front, in any portions.
 
-    def __init__(self) -> None:
-        self._parts: deque[Trades] = deque()
+    Parameters
+    ----------
+    kind : type
+        The class of a run of them.
+    """
+
+    def __init__(self, kind: type[Records]) -> None:
+        self._kind = kind
+        self._parts: deque[Records] = deque()
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def push(self, trades: Trades) -> None:
+    def push(self, records: Records) -> None:
         """Put records at the back."""
-        if not len(trades):
+        if not isinstance(records, self._kind):
+            raise UsageError(f"{type(records).__name__} are no {self._kind.__name__}")
+        if not len(records):
             return
-        self._count += len(trades)
+        self._count += len(records)
         # small parts are joined as they come, so that a trade a message does not make a long list
-        while self._parts and len(self._parts[-1]) <= len(trades) < _SMALL:
-            trades = Trades.concat([self._parts.pop(), trades])
-        self._parts.append(trades)
+        while self._parts and len(self._parts[-1]) <= len(records) < _SMALL:
+            records = self._kind.concat([self._parts.pop(), records])
+        self._parts.append(records)
 
-    def take(self, count: int) -> Trades:
+    def take(self, count: int) -> Records:
         """Remove the first `count` records (fewer, if there are fewer) and return them."""
-        taken: list[Trades] = []
+        taken: list[Records] = []
         while count > 0 and self._parts:
             part = self._parts.popleft()
             if len(part) > count:
@@ -67,17 +77,17 @@ class RowQueue:
             taken.append(part)
             count -= len(part)
             self._count -= len(part)
-        return Trades.concat(taken)
+        return self._kind.concat(taken)
 
-    def all(self) -> Trades:
+    def all(self) -> Records:
         """Every record, which stay in the queue."""
-        joined = Trades.concat(list(self._parts))
+        joined = self._kind.concat(list(self._parts))
         self._parts = deque([joined] if len(joined) else [])
         return joined
 
     def copy(self) -> RowQueue:
         """A queue with the same records; they are shared, as they never change."""
-        made = RowQueue()
+        made = RowQueue(self._kind)
         made._parts = self._parts.copy()
         made._count = self._count
         return made
@@ -88,6 +98,8 @@ class Sealer:
 
     Parameters
     ----------
+    kind : type
+        The class of a run of them.
     first_seq : int
         Number of the first record to come; a cut lies right before it.
     running_max_ns : int, optional
@@ -101,26 +113,29 @@ class Sealer:
         Largest time of all records so far, and of those before `open_seq`.
     """
 
-    def __init__(self, first_seq: int = 0, running_max_ns: int | None = None) -> None:
+    def __init__(
+        self, kind: type[Records], first_seq: int = 0, running_max_ns: int | None = None
+    ) -> None:
+        self._kind = kind
         self.open_seq = self.end_seq = first_seq
         self.running_max_ns = self.before_open_ns = running_max_ns
         self._cuts = CutState(0, running_max_ns)
-        self._open = RowQueue()
+        self._open = RowQueue(kind)
         self._span: tuple[int, int] | None = None
 
-    def push(self, trades: Trades) -> list[Run]:
+    def push(self, records: Records) -> list[Run]:
         """Take the next records; return the runs that are finished by them."""
-        if not len(trades):
+        if not len(records):
             return []
-        times = trades.times()
-        cuts, self._cuts = find_cuts(times, self._cuts)
+        times = records.times()
+        cuts, self._cuts = find_cuts(times, self._cuts, records.weights())
         running = np.maximum.accumulate(times)
         if self.running_max_ns is not None:
             np.maximum(running, self.running_max_ns, out=running)
         runs: list[Run] = []
         start = 0
         for cut in cuts:
-            self._open.push(trades[start:cut])
+            self._open.push(records[start:cut])
             start = cut
             if not len(self._open):  # the cut that this sealer was started at
                 continue
@@ -129,7 +144,7 @@ class Sealer:
             self.before_open_ns = int(running[cut - 1]) if cut else self.running_max_ns
             self._span = None
             runs.append(run)
-        rest = trades[start:]
+        rest = records[start:]
         self._open.push(rest)
         self.end_seq = self.open_seq + len(self._open)
         self.running_max_ns = int(running[-1])
@@ -142,13 +157,13 @@ class Sealer:
         assert self._span is not None
         return self._span
 
-    def open_records(self) -> Trades:
+    def open_records(self) -> Records:
         """The records that are in no finished run yet."""
         return self._open.all()
 
     def copy(self) -> Sealer:
         """The same state, to be able to come back to it."""
-        made = Sealer(self.open_seq, self.before_open_ns)
+        made = Sealer(self._kind, self.open_seq, self.before_open_ns)
         made.end_seq = self.end_seq
         made.running_max_ns = self.running_max_ns
         made._cuts = self._cuts

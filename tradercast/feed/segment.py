@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tradercast.errors import WriterBehindError
-from tradercast.feed.archive_blocks import ArchiveEnd, encode_runs
+from tradercast.feed.archive_blocks import ArchiveEnd, Sealed, encode_runs
+from tradercast.feed.channel import Channel, channel_of
 from tradercast.feed.derived import DerivedLog
 from tradercast.feed.sealing import Run
 from tradercast.feed.tail_blocks import TailBlocks
@@ -45,15 +46,20 @@ class Segment:
     waiting: list[Run] = field(default_factory=list)
 
     @property
+    def channel(self) -> Channel:
+        """What its records are."""
+        return channel_of(self.feed)
+
+    @property
     def end_seq(self) -> int:
         """The number of the next record."""
         return self.tail.sealer.end_seq
 
     def encoded(
-        self, chain: bytes, runs: AsyncGenerator[Run, None]
-    ) -> AsyncGenerator[list[bytes], None]:
-        """The chunks of the runs that follow the hash `chain`, run by run."""
-        return encode_runs(self.feed, chain, runs, self.pool, DEPTH)
+        self, end: ArchiveEnd, runs: AsyncGenerator[Run, None]
+    ) -> AsyncGenerator[Sealed, None]:
+        """The chunks of the runs that follow this end of the archive, run by run."""
+        return encode_runs(end, runs, self.pool, DEPTH)
 
     async def seal(self, runs: Iterable[Run]) -> None:
         """Append finished runs to the archive; durable at the return.
@@ -68,8 +74,8 @@ class Segment:
             return
         runs, self.waiting = [*self.waiting, *runs], []
         blocks: list[bytes] = []
-        async for chunks in self.encoded(self.archive.chain, _each(runs)):
-            blocks += self.archive.add(chunks)
+        async for sealed in self.encoded(self.archive, _each(runs)):
+            blocks += self.archive.add(sealed)
             if sum(map(len, blocks)) >= _BATCH:
                 await self.archive_log.put(blocks)
                 blocks = []

@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, I
 from typing import TypeAlias
 
 from tradercast.feed.sealing import RowQueue
-from tradercast.records import Trades
+from tradercast.runs import Records
 
-Batches: TypeAlias = "Iterable[Trades] | AsyncIterable[Trades]"
+Batches: TypeAlias = "Iterable[Records] | AsyncIterable[Records]"
 
 
 class Source:
@@ -17,18 +17,23 @@ class Source:
 
     Parameters
     ----------
-    batches : iterable or async iterable of Trades
+    batches : iterable or async iterable of Records
         A plain one is advanced in a thread, one batch ahead.
+    kind : type
+        The class of a batch.
     on_read : callable
         Called with the number of records of each batch.
     """
 
-    def __init__(self, batches: Batches, on_read: Callable[[int], None]) -> None:
+    def __init__(
+        self, batches: Batches, kind: type[Records], on_read: Callable[[int], None]
+    ) -> None:
         self._batches = _advanced(batches)
-        self._rows = RowQueue()
+        self._kind = kind
+        self._rows = RowQueue(kind)
         self._on_read = on_read
 
-    async def next(self) -> Trades | None:
+    async def next(self) -> Records | None:
         """The next records, as many as come at once; None at the end."""
         if len(self._rows):
             return self._rows.take(len(self._rows))
@@ -42,11 +47,11 @@ class Source:
         """Let go of the batches."""
         await self._batches.aclose()
 
-    async def take(self, count: int) -> Trades:
+    async def take(self, count: int) -> Records:
         """The next `count` records; fewer at the end."""
         while len(self._rows) < count:
             held = self._rows
-            self._rows = RowQueue()
+            self._rows = RowQueue(self._kind)
             batch = await self.next()
             self._rows = held
             if batch is None:
@@ -55,7 +60,7 @@ class Source:
         return self._rows.take(count)
 
 
-async def _advanced(batches: Batches) -> AsyncGenerator[Trades, None]:
+async def _advanced(batches: Batches) -> AsyncGenerator[Records, None]:
     if isinstance(batches, AsyncIterable):
         async for batch in batches:
             yield batch
@@ -71,5 +76,5 @@ async def _advanced(batches: Batches) -> AsyncGenerator[Trades, None]:
         ahead.exception()
 
 
-def _next(iterator: Iterator[Trades]) -> Trades | None:
+def _next(iterator: Iterator[Records]) -> Records | None:
     return next(iterator, None)

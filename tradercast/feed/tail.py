@@ -13,7 +13,7 @@ KEEP_TAIL = 1_024
 """Sealed tail blocks that stay, so that followers seldom need the archive."""
 
 _MAX_STEPS_BACK = 64
-_BYTES_A_RECORD = 4
+_EMPTY_BYTES = 200  # of a block without records, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class TailPart:
         Half-open range of the records that only the tail has.
     min_ns, max_ns : int
         Bounds of the records' times; the whole of time where they are not known.
+    bytes : int
+        An estimate of the blocks' bytes: unlike the archive, the tail has no index.
     """
 
     start_block: int
@@ -36,16 +38,12 @@ class TailPart:
     end_seq: int
     min_ns: int
     max_ns: int
+    bytes: int
 
     @property
     def count(self) -> int:
         """Number of records."""
         return self.end_seq - self.first_seq
-
-    @property
-    def bytes(self) -> int:
-        """An estimate of the blocks' bytes: unlike the archive, the tail has no index."""
-        return self.count * _BYTES_A_RECORD
 
 
 async def locate_tail(
@@ -76,29 +74,28 @@ async def locate_tail(
     """
     if length == 0:
         return None
-    newest = await _header(core, length - 1, wait, stall_s)
+    data = await _block(core, length - 1, wait, stall_s)
+    newest = decode_header(data)
     if newest.end_seq <= archive_end_seq:
         return None
     info = _tail_info(newest)
+    count = newest.end_seq - archive_end_seq
+    a_record = max(0, len(data) - _EMPTY_BYTES) / newest.count
+
+    def part(block: int, min_ns: int = MIN_TIME_NS, max_ns: int = MAX_TIME_NS) -> TailPart:
+        size = int(count * a_record) + (length - block) * _EMPTY_BYTES
+        return TailPart(block, length, archive_end_seq, newest.end_seq, min_ns, max_ns, size)
+
     if info.open_seq <= archive_end_seq:
-        return TailPart(
-            info.open_block,
-            length,
-            archive_end_seq,
-            newest.end_seq,
-            info.open_min_ns,
-            info.open_max_ns,
-        )
+        return part(info.open_block, info.open_min_ns, info.open_max_ns)
     if not wait:
         block = await _first_held(core, length, archive_end_seq)
-        return TailPart(block, length, archive_end_seq, newest.end_seq, MIN_TIME_NS, MAX_TIME_NS)
+        return part(block)
     block = info.open_block
     for _ in range(_MAX_STEPS_BACK):
         header = await _header(core, block, wait, stall_s)
         if header.first_seq <= archive_end_seq:
-            return TailPart(
-                block, length, archive_end_seq, newest.end_seq, MIN_TIME_NS, MAX_TIME_NS
-            )
+            return part(block)
         if block == 0:
             break
         block = _tail_info(await _header(core, block - 1, wait, stall_s)).open_block
@@ -121,12 +118,16 @@ async def _first_held(core: Core, length: int, after_seq: int) -> int:
 
 
 async def _header(core: Core, block: int, wait: bool, stall_s: float) -> ChunkHeader:
+    return decode_header(await _block(core, block, wait, stall_s))
+
+
+async def _block(core: Core, block: int, wait: bool, stall_s: float) -> bytes:
     data = await core.get(block, wait=wait, stall_s=stall_s)
     if data is None:
         raise IncompleteError(
             f"tail block {block} is not held here", hint="connect to a peer that has it"
         )
-    return decode_header(data)
+    return data
 
 
 def _tail_info(header: ChunkHeader) -> TailInfo:

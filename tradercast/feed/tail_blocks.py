@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+import numpy as np
+
 from tradercast.chunks import MAX_BLOCK, MAX_RECORDS, TailInfo
-from tradercast.chunks.trades import encode_any_size
 from tradercast.errors import EncodeError
+from tradercast.feed.channel import channel_of
 from tradercast.feed.sealing import Run, Sealer
 from tradercast.feeds import FeedId
-from tradercast.records import Trades
+from tradercast.runs import Records
 
 
 class TailBlocks:
@@ -38,6 +40,7 @@ class TailBlocks:
         message: int | None = None,
     ) -> None:
         self.feed = feed
+        self._encode_tail = channel_of(feed).encode_tail
         self.sealer = sealer
         self.next_block = next_block
         self.message = message
@@ -59,7 +62,7 @@ class TailBlocks:
         made._open_blocks = self._open_blocks.copy()
         return made
 
-    def derive(self, message: Trades, number: int | None = None) -> tuple[list[bytes], list[Run]]:
+    def derive(self, message: Records, number: int | None = None) -> tuple[list[bytes], list[Run]]:
         """The blocks of one message, and the runs that its records finish.
 
         A message becomes one block; one that is over a block's limits is split by count.  Every
@@ -74,7 +77,7 @@ class TailBlocks:
         runs: list[Run] = []
         if number is not None and len(message):
             self.message = number
-        parts = [message[at : at + MAX_RECORDS] for at in range(0, len(message), MAX_RECORDS)]
+        parts = _parts(message)
         while parts:
             part = parts.pop(0)
             saved = (self.sealer.copy(), self._open_blocks.copy())
@@ -89,13 +92,13 @@ class TailBlocks:
             runs += finished
         return blocks, runs
 
-    def _encode(self, part: Trades) -> bytes:
+    def _encode(self, part: Records) -> bytes:
         sealer = self.sealer
         self._open_blocks.append((self.next_block, sealer.end_seq))
         while self._open_blocks[0][1] <= sealer.open_seq:
             self._open_blocks.popleft()
         assert sealer.running_max_ns is not None
-        return encode_any_size(
+        return self._encode_tail(
             part,
             feed=self.feed,
             first_seq=sealer.end_seq - len(part),
@@ -105,7 +108,21 @@ class TailBlocks:
         )
 
 
-def _halves(part: Trades, feed: FeedId, first_seq: int) -> list[Trades]:
+def _parts(message: Records) -> list[Records]:
+    """The message in runs that weigh no more than a chunk may, but for a single record."""
+    weights = message.weights()
+    if weights is None:
+        weights = np.ones(len(message), np.int64)
+    ends, parts, start = np.cumsum(weights), [], 0
+    while start < len(message):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + MAX_RECORDS, "right")))
+        parts.append(message[start:stop])
+        start = stop
+    return parts
+
+
+def _halves(part: Records, feed: FeedId, first_seq: int) -> list[Records]:
     if len(part) < 2:
         raise EncodeError(f"record {first_seq} of {feed} does not fit into a block")
     middle = (len(part) + 1) // 2

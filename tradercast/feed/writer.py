@@ -28,7 +28,7 @@ from tradercast.feed.tail_blocks import TailBlocks
 from tradercast.feed.witness import Witness
 from tradercast.feeds import FeedId, check_name
 from tradercast.log import LogStore
-from tradercast.records import Trades
+from tradercast.runs import Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class FeedWriter:
                 catch_up_s=catch_up_s,
                 derive_lost=derive_lost,
             )
-            ahead = ArchiveAhead(archive, index)
+            ahead = ArchiveAhead(archive, index, found.channel)
             return cls(store, found, ahead, staged, stack.pop_all())
         raise AssertionError("unreachable")
 
@@ -184,7 +184,7 @@ class FeedWriter:
         return (await tail.core.update(timeout_s)).length > tail.length
 
     async def append(
-        self, messages: Sequence[Trades], numbers: Sequence[int] | None = None
+        self, messages: Sequence[Records], numbers: Sequence[int] | None = None
     ) -> AppendReport:
         """Append messages, each as one tail block, and seal what they finish.
 
@@ -192,7 +192,7 @@ class FeedWriter:
 
         Parameters
         ----------
-        messages : sequence of Trades
+        messages : sequence of Records
             In order.
         numbers : sequence of int, optional
             The number of each at its source, which its blocks state; see `message`.
@@ -238,7 +238,7 @@ class FeedWriter:
 
         Parameters
         ----------
-        batches : iterable or async iterable of Trades
+        batches : iterable or async iterable of Records
             The source, in portions of any size.  An error of its own passes through.
         on_progress : callable, optional
             Gets an `ImportProgress` for every batch and chunk.
@@ -332,7 +332,7 @@ class FeedWriter:
 
 
 def _derive(
-    tail: TailBlocks, messages: Sequence[Trades], numbers: Sequence[int] | None
+    tail: TailBlocks, messages: Sequence[Records], numbers: Sequence[int] | None
 ) -> tuple[list[bytes], list[Run]]:
     blocks: list[bytes] = []
     runs: list[Run] = []

@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 
-from tradercast.book_levels import Levels
+from tradercast.book_levels import Keyframe, Levels
 from tradercast.book_messages import BookMessages, offsets_of
 from tradercast.chunks import MAX_BLOCK, decode_book, extend_chain
+from tradercast.chunks.run import encode_hashed_run
 from tradercast.errors import EncodeError
-from tradercast.feed.book_run import encode_book_run
+from tradercast.feed.book_encoder import BookEncoder
 from tradercast.feeds import FeedId
 from tradercast.market.book import Book
-from tradercast.records import Decimals
+from tradercast.records import NO_TIME, Decimals
 
 FEED = FeedId("binance", "btcusdt", "book")
+START = BookEncoder(Keyframe.empty())
 
 
 def noise(messages: int, each: int) -> BookMessages:
@@ -39,11 +41,11 @@ def noise(messages: int, each: int) -> BookMessages:
 
 def test_a_small_run_is_one_block_with_the_book_before() -> None:
     one, two = noise(20, 5), noise(20, 5)[5:]
-    book, plain = Book(), Book()
-    encode_book_run(one, book, feed=FEED, first_seq=0)
+    plain = Book()
     plain.apply(one)
+    chain = extend_chain(b"", two)
 
-    blocks = encode_book_run(two, book, feed=FEED, first_seq=20, running_max_ns=10**6)
+    blocks = encode_hashed_run(two, START.after(one), FEED, 20, 10**6, chain)
 
     header, keyframe, messages = decode_book(blocks[0])
     assert len(blocks) == 1
@@ -51,35 +53,31 @@ def test_a_small_run_is_one_block_with_the_book_before() -> None:
     assert keyframe is not None
     assert keyframe.equals(plain.keyframe())
     assert (header.first_seq, header.running_max_ns) == (20, 10**6)
-    assert header.chain == extend_chain(b"", two)
+    assert header.chain == chain
     plain.apply(two)
-    assert book.keyframe().equals(plain.keyframe())
+    assert BookEncoder.behind(blocks[0]).keyframe.equals(plain.keyframe())
 
 
 def test_a_large_run_is_halved_and_every_half_can_be_read_alone() -> None:
     run = noise(1_001, 65)
-    book = Book()
+    chain = extend_chain(b"x" * 16, run)
 
-    blocks = encode_book_run(run, book, feed=FEED, first_seq=7, chain=b"x" * 16)
+    blocks = encode_hashed_run(run, START, FEED, 7, NO_TIME, chain)
 
     assert len(blocks) == 2
     assert max(map(len, blocks)) <= MAX_BLOCK
     (one, _, left), (two, keyframe, right) = (decode_book(block) for block in blocks)
     assert [(h.first_seq, h.count) for h in (one, two)] == [(7, 501), (508, 500)]
-    assert [one.chain, two.chain] == [b"", extend_chain(b"x" * 16, run)]
+    assert [one.chain, two.chain] == [b"", chain]
     assert BookMessages.concat([left, right]).equals(run)
     assert keyframe is not None
     resumed, whole = Book.from_keyframe(keyframe), Book()
     resumed.apply(right)
     whole.apply(run)
     assert resumed.keyframe().equals(whole.keyframe())
-    assert book.keyframe().equals(whole.keyframe())
+    assert BookEncoder.behind(blocks[-1]).keyframe.equals(whole.keyframe())
 
 
 def test_a_message_that_fits_no_block_is_named() -> None:
     with pytest.raises(EncodeError, match="record 5 and the book before it take"):
-        encode_book_run(noise(1, 65_000), Book(), feed=FEED, first_seq=5)
-
-
-def test_no_messages_are_no_blocks() -> None:
-    assert encode_book_run(BookMessages.empty(), Book(), feed=FEED, first_seq=0) == []
+        encode_hashed_run(noise(1, 65_000), START, FEED, 5, NO_TIME, b"x" * 16)
