@@ -1,0 +1,133 @@
+"""Feeds of books: the same writer, logs and reader as for trades."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.feeds import Logs, logs_of, market, open_writer
+from support.stores import key_pair, open_store
+
+from tradercast.book_levels import Levels
+from tradercast.book_messages import BookMessages, offsets_of
+from tradercast.chunks import decode_book
+from tradercast.errors import UsageError
+from tradercast.feed.channel import BOOK
+from tradercast.feed.reader import SegmentReader
+from tradercast.feed.report import ReadReport
+from tradercast.feeds import FeedId
+from tradercast.log import LogStore
+from tradercast.market.book import Book
+from tradercast.records import Decimals
+from tradercast.timerange import NS_PER_HOUR, TimeRange, parse_time_ns
+
+FEED = FeedId("binance", "btcusdt", "book")
+START = parse_time_ns("2024-01-05T22:10:00Z")
+LOGS = ("tail", "archive")
+SNAPSHOT = 400  # levels
+
+
+def changes(count: int, each: int = 20, per_hour: int = 10_000) -> BookMessages:
+    """A snapshot and then changes of a few levels around 40,000, before and after midnight."""
+    rng = np.random.default_rng(5)
+    sizes = np.full(count, each)
+    sizes[0] = SNAPSHOT
+    total = int(sizes.sum())
+    side = rng.integers(1, 3, total)
+    away = np.where(side == 1, -1, 1) * rng.integers(1, 300, total)
+    amount = rng.integers(0, 4, total) * rng.integers(1, 10**6, total)
+    snapshot = np.zeros(count, np.bool_)
+    snapshot[0] = True
+    amount[:SNAPSHOT] = amount[:SNAPSHOT] + 1
+    side[:SNAPSHOT] = 1 + (np.arange(SNAPSHOT) >= SNAPSHOT // 2)
+    step = np.arange(SNAPSHOT) % (SNAPSHOT // 2) + 1
+    away[:SNAPSHOT] = np.where(side[:SNAPSHOT] == 1, -step, step)
+    levels = Levels(
+        side.astype(np.uint8),
+        Decimals.from_ints(4_000_000 + away, -2),
+        Decimals.from_ints(amount, -5),
+    )
+    return BookMessages(
+        START + np.arange(count) * (NS_PER_HOUR // per_hour),
+        snapshot,
+        offsets_of(sizes),
+        levels,
+        last_id=np.arange(count) + 77,
+    )
+
+
+async def write(store: LogStore, directory: Path, messages: BookMessages, size: int) -> Logs:
+    """Append what the feed lacks, in messages of `size` records."""
+    async with open_writer(store, directory, feed=FEED) as writer:
+        for at in range(writer.end_seq, len(messages), size):
+            await writer.append([messages[at : at + size]])
+    return await logs_of(store, FEED)
+
+
+async def read(store: LogStore, wanted: TimeRange) -> BookMessages:
+    """What the reader finds in the logs that are here."""
+    tail, archive = [await store.core(signer=key_pair(f"{FEED} {log}")) for log in LOGS]
+    reader = SegmentReader(archive, tail, BOOK, remote=False)
+    report = ReadReport()
+    plan = await reader.plan(wanted)
+    found = [piece.records async for piece in reader.read(plan, report)]
+    assert not report.missing
+    return BookMessages.concat(found)
+
+
+async def test_any_messages_and_a_restart_give_the_same_blocks_as_an_import(
+    tmp_path: Path,
+) -> None:
+    messages = changes(30_000)
+
+    async with open_store(tmp_path / "once") as store:
+        once = await write(store, tmp_path / "once", messages, 700)
+    async with open_store(tmp_path / "twice") as store:
+        await write(store, tmp_path / "twice", messages[:21_001], 131)
+        twice = await write(store, tmp_path / "twice", messages, 2_000)
+    async with open_store(tmp_path / "import") as store:
+        async with open_writer(store, tmp_path / "import", feed=FEED) as writer:
+            report = await writer.import_batches([messages[:9_000], messages[9_000:]])
+        imported = await logs_of(store, FEED)
+
+    assert (report.added, report.total) == (30_000, 30_000)
+    assert len(once.archive) >= 6
+    assert once.archive == twice.archive == imported.archive
+
+
+async def test_a_feed_is_read_as_it_was_written_and_any_chunk_is_a_book_of_its_own(
+    tmp_path: Path,
+) -> None:
+    messages = changes(30_000)
+    part = TimeRange(START + NS_PER_HOUR, START + 2 * NS_PER_HOUR + 1)
+    async with open_store(tmp_path) as store:
+        logs = await write(store, tmp_path, messages, 700)
+
+        whole = await read(store, TimeRange(START - 1, START + 9 * NS_PER_HOUR))
+        inside = await read(store, part)
+
+    assert whole.equals(messages)
+    assert inside.equals(messages[10_000:20_001])
+    chunk = logs.archive[-2]
+    assert chunk is not None
+    header, keyframe, last = decode_book(chunk)
+    assert keyframe is not None
+    plain, resumed = Book(), Book.from_keyframe(keyframe)
+    plain.apply(messages[: header.end_seq])
+    resumed.apply(last)
+    assert header.first_seq > 0
+    assert resumed.keyframe().equals(plain.keyframe())
+
+
+async def test_another_feeds_records_are_refused(tmp_path: Path) -> None:
+    async with (
+        open_store(tmp_path) as store,
+        open_writer(store, tmp_path, feed=FEED) as writer,
+    ):
+        with pytest.raises(UsageError, match="Trades are no BookMessages"):
+            await writer.append([market(3)])
+
+        assert writer.end_seq == 0
+        await writer.append([changes(5)])
+        assert writer.end_seq == 5
