@@ -25,6 +25,8 @@ class BulkChannel {
     this.peer = peer
     this.usable = true
     this.batchBytes = BULK_BYTES[0] // to ask for at once
+    this.progressMs = 0 // when the last answer came, or was first waited for
+    this.intervalMs = 0 // between two answers, at most, of late
     this._asked = new Map() // id -> {blocks, roots, …, resolve}
     this._nextId = 1
     this._todo = [] // requests of the peer
@@ -60,6 +62,7 @@ class BulkChannel {
     const { fork, length, roots } = state
     return new Promise((resolve) => {
       if (!this.usable) return resolve(0)
+      if (this._asked.size === 0) this.progressMs = Date.now()
       this._asked.set(id, { blocks, fork, length, roots, at: Date.now(), resolve })
       this._channel.messages[0].send({ id, fork, length, blocks })
     })
@@ -68,6 +71,9 @@ class BulkChannel {
   async _onreply({ id, values, beside }) {
     const asked = this._asked.get(id)
     if (asked === undefined) return
+    const now = Date.now()
+    this.intervalMs = Math.max(now - this.progressMs, this.intervalMs / 2)
+    this.progressMs = now
     const stored = await this._store(asked, values, beside)
     this._asked.delete(id)
     asked.resolve(stored)

@@ -83,8 +83,9 @@ class BulkFetch {
   _send(channel, blocks) {
     const batch = { channel, blocks, timer: null }
     this._batches.add(batch)
+    const answer = channel.request(blocks)
     this._watch(batch)
-    channel.request(blocks).then((stored) => {
+    answer.then((stored) => {
       clearTimeout(batch.timer)
       this._slow.delete(channel)
       if (this._batches.delete(batch) && stored < blocks.length) this._back(blocks, stored > 0)
@@ -92,16 +93,23 @@ class BulkFetch {
     })
   }
 
-  // an only peer is waited for as long as it is there: asking it twice would not make it quicker
+  // A peer is late that has answered nothing for long, however much it was asked. An only peer is
+  // waited for as long as it is there: asking it twice would not make it quicker.
   _watch(batch) {
-    const patience = Math.max(PATIENCE_MS, 4 * this.core.pacing.usual)
-    batch.timer = setTimeout(() => {
-      if (this.core.internal.replicator.peers.length < 2) return this._watch(batch)
-      this._slow.add(batch.channel)
-      this._batches.delete(batch)
-      this._back(batch.blocks, true)
-      this._onfree()
-    }, patience)
+    const { channel } = batch
+    const patience = Math.max(PATIENCE_MS, 4 * channel.intervalMs)
+    const wait = channel.progressMs + patience - Date.now()
+    batch.timer = setTimeout(
+      () => {
+        const only = this.core.internal.replicator.peers.length < 2
+        if (only || Date.now() < channel.progressMs + patience) return this._watch(batch)
+        this._slow.add(channel)
+        this._batches.delete(batch)
+        this._back(batch.blocks, true)
+        this._onfree()
+      },
+      Math.max(wait, 100)
+    )
   }
 
   _back(blocks, again) {
