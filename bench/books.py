@@ -57,7 +57,7 @@ def measure(path: Path, repeats: int = 5) -> dict[str, float]:
     with gzip.open(path) as file:
         lines = list(file)
     source = sum(len(line) for line in lines if b"depthUpdate" in line)
-    run = BookMessages.concat(list(read_book(lines, path.name)))
+    run = BookMessages.concat(list(read_book([(path.name, lines)])))
     parts = cut(run)
     blocks = encode(parts)
     count, size = len(run.levels), sum(map(len, blocks))
@@ -65,7 +65,7 @@ def measure(path: Path, repeats: int = 5) -> dict[str, float]:
         "book_levels": count,
         "book_bytes_per_level": size / count,
         "book_lines_vs_chunks": source / size,
-        "book_parse_levels_per_s": count / best(lambda: list(read_book(lines, path.name)), 2),
+        "book_parse_levels_per_s": count / best(lambda: list(read_book([(path.name, lines)])), 2),
         "book_encode_levels_per_s": count / best(lambda: encode(parts), repeats),
         "book_decode_levels_per_s": count
         / best(lambda: [chunks.decode_book(block) for block in blocks], repeats),

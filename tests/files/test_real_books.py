@@ -33,7 +33,7 @@ def lines_of(folder: Path, names: tuple[str, ...]) -> list[bytes]:
 
 
 def read(lines: list[bytes]) -> BookMessages:
-    return BookMessages.concat(list(read_book(lines, "capture")))
+    return BookMessages.concat(list(read_book([("capture", lines)], "btcusdt")))
 
 
 def archive(run: BookMessages) -> tuple[list[bytes], bytes]:

@@ -1,4 +1,4 @@
-"""``tradercast publish``: files of trades into a signed feed."""
+"""``tradercast publish``: files of trades or of a book into a signed feed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ from tradercast.cli.options import BootstrapOption, PeerOption
 from tradercast.cli.text import count, size
 from tradercast.client.node import Node
 from tradercast.client.publishing import feed_writer, own_link
-from tradercast.errors import InputError, UsageError
+from tradercast.errors import InputError
 from tradercast.feed.bulk import ImportProgress, ImportReport
 from tradercast.feed.entries import MAIN
 from tradercast.feeds import FeedId, check_name, normalise_symbol
 from tradercast.paths import DIRECTORY_PORT, LOOPBACK, PEER_PORT
-from tradercast.pipeline.files import parse_columns, read_trades, survey
+from tradercast.pipeline.files.sources import FORMATS, Files, source_files
 
 EXAMPLES = (
     "tradercast publish trades.parquet --exchange binance --symbol btcusdt",
     "tradercast publish day1.csv.gz day2.csv.gz --exchange binance --symbol btcusdt --serve \\",
     "    --columns 'ts_event=timestamp_ms:ms,price=price,size=quantity'",
+    "tradercast publish capture.jsonl.gz --exchange binance --symbol btcusdt \\",
+    "    --channel book --format binance-raw",
     "tradercast publish 2019.csv --exchange bitfinex --symbol btcusd --segment history",
 )
 
@@ -42,11 +44,24 @@ EXAMPLES = (
 async def publish(
     cli: Cli,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="CSV, JSON lines or Parquet, in order.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE…", help="CSV, JSON lines or Parquet, or captures of a book; in order."
+        ),
     ],
     exchange: Annotated[str, typer.Option("--exchange", help="E.g. binance.")],
     symbol: Annotated[str, typer.Option("--symbol", help="E.g. btcusdt or BTC/USDT.")],
-    channel: Annotated[str, typer.Option("--channel", help="What the files hold.")] = "trades",
+    channel: Annotated[
+        str, typer.Option("--channel", help=f"What the files hold: {', '.join(FORMATS)}.")
+    ] = "trades",
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help=f"How a book is written: {', '.join(FORMATS['book'])}.",
+        ),
+    ] = None,
     columns: Annotated[
         str | None,
         typer.Option(
@@ -72,24 +87,21 @@ async def publish(
     bootstrap: BootstrapOption = None,
     peer: PeerOption = None,
 ) -> int:
-    """Append the trades of files to a signed feed, made at the first time.
+    """Append what files hold, trades or a book, to a signed feed, made at the first time.
 
     The same file again adds nothing, a longer one adds the rest, a changed one is refused.
     Either all of it is added or nothing.
     """
     feed = FeedId(check_name(exchange, "exchange"), normalise_symbol(symbol), channel)
     check_name(segment, "segment")
-    if channel != "trades":
-        raise UsageError(f"files of {channel!r} can not be published yet", hint="use trades")
-    if columns is not None:
-        parse_columns(columns)
+    source = source_files(feed, files, columns=columns, form=form, native_symbol=native_symbol)
     options = host_options(listen, advertise, None if no_dht else dht, bootstrap, peer)
     if dry_run:
-        await _survey(cli, feed, files, columns)
+        await _survey(cli, feed, source)
         return 0
 
     async def add(node: Node) -> None:
-        await _import(cli, node, feed, files, columns, segment, native_symbol)
+        await _import(cli, node, feed, source, segment, native_symbol)
 
     @contextlib.asynccontextmanager
     async def added(node: Node) -> AsyncIterator[None]:
@@ -105,12 +117,13 @@ async def publish(
     return 0
 
 
-async def _survey(cli: Cli, feed: FeedId, files: list[Path], columns: str | None) -> None:
-    info = await asyncio.to_thread(survey, files, columns)
+async def _survey(cli: Cli, feed: FeedId, source: Files) -> None:
+    info = await asyncio.to_thread(source.survey)
     cli.out.emit(
         {
             "feed": str(feed),
             "rows": info.rows,
+            "gaps": info.gaps,
             "start": info.first_ns,
             "end": info.last_ns,
             "bytes": info.bytes,
@@ -126,8 +139,7 @@ async def _import(
     cli: Cli,
     node: Node,
     feed: FeedId,
-    files: list[Path],
-    columns: str | None,
+    source: Files,
     segment: str,
     native_symbol: str | None,
 ) -> None:
@@ -140,7 +152,7 @@ async def _import(
 
         try:
             async with feed_writer(node, feed, segment=segment, **details) as writer:
-                report = await writer.import_batches(read_trades(files, columns), show)
+                report = await writer.import_batches(source.batches(), show)
         except InputError as error:
             error.hint = error.hint or "nothing was added: mend the file and publish it again"
             raise

@@ -67,6 +67,8 @@ class SnapshotRule:
     otherwise there is a hole, and the book waits for a fresh snapshot.  A change that brings
     nothing new (``u <= u'``, sent again after a reconnection) is left out.
 
+    Nothing is given before its place is settled: a longer stream gives the same entries, and more.
+
     Attributes
     ----------
     left_out : int
@@ -84,13 +86,10 @@ class SnapshotRule:
         """The entries that are settled with one more message."""
         return self._snapshot(message) if message.is_snapshot else self._change(message)
 
-    def finish(self) -> list[Entry]:
-        """What is left at the end of the stream."""
-        entries: list[Entry] = [*self._waiting]
-        if self._held is not None:
-            entries.append(self._timed(self._held, self._last))
-        self._waiting, self._held = [], None
-        return entries
+    @property
+    def waiting(self) -> int:
+        """Messages whose place is not settled: a snapshot may yet come between them."""
+        return len(self._waiting) + (self._held is not None)
 
     def _snapshot(self, snapshot: Message) -> list[Entry]:
         if self._whole:

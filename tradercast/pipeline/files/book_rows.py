@@ -17,14 +17,14 @@ _Numbers = tuple[int, int, bool, int, int, int, int]  # times, snapshot, ids, nu
 class BookRows:
     """Collects entries; `flush` gives them as columns.
 
-    Parameters
+    Attributes
     ----------
     name : str
         Of the source, for errors.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self) -> None:
+        self.name = ""
         self._clear()
 
     def _clear(self) -> None:
@@ -79,7 +79,7 @@ class BookRows:
             )
         except (InputError, UsageError, ValueError, TypeError, AttributeError) as error:
             what = getattr(error, "message", str(error))
-            raise InputError(f"{self._name}: a level of the book can not be read: {what}") from None
+            raise InputError(f"{self.name}: a level of the book can not be read: {what}") from None
         event, received, snapshot, first, last, prev, lengths = np.ascontiguousarray(numbers.T)
         notes = Notes.of(self._notes)
         self._clear()

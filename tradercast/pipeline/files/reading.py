@@ -41,6 +41,8 @@ class SourceInfo:
         Earliest and latest ``ts_event`` (ns UTC); `None` without rows.
     columns : tuple of str
         The ``--columns`` in use, a file each.
+    gaps : int
+        How many of the rows say that something is missing.
     """
 
     files: int
@@ -49,13 +51,15 @@ class SourceInfo:
     first_ns: int | None
     last_ns: int | None
     columns: tuple[str, ...]
+    gaps: int = 0
 
     def __str__(self) -> str:
         files = f"{self.files} file{'s' * (self.files != 1)}"
         if self.first_ns is None or self.last_ns is None:
             return f"{files}, no rows"
         span = f"{format_time_ns(self.first_ns)} to {format_time_ns(self.last_ns)}"
-        return f"{self.rows} rows in {files}, {span}"
+        gaps = f", {self.gaps} of them gaps" if self.gaps else ""
+        return f"{self.rows} rows in {files}{gaps}, {span}"
 
 
 class TradeFile(Protocol):
@@ -125,7 +129,7 @@ def survey(
         last = high if last is None else max(last, high)
     if first is not None and first < _EARLY:
         logger.warning("the first time is %s: is the unit right?", format_time_ns(first))
-    return SourceInfo(len(files), rows, _total_size(files), first, last, tuple(used))
+    return SourceInfo(len(files), rows, total_size(files), first, last, tuple(used))
 
 
 def merged(batches: Iterable[Trades], min_rows: int) -> Iterator[Trades]:
@@ -147,7 +151,7 @@ def _all_batches(
     progress: Progress | None,
     used: list[str],
 ) -> Iterator[Trades]:
-    total, before = _total_size(files), 0
+    total, before = total_size(files), 0
     for path in files:
         with _opened(path, spec, limits) as (file, position):
             used.append(str(file.spec))
@@ -185,7 +189,8 @@ def _opened(
         yield opener(stream, head, spec, limits), lambda: stream.bytes_in
 
 
-def _total_size(files: Sequence[Path]) -> int:
+def total_size(files: Sequence[Path]) -> int:
+    """Bytes of files as they lie on the disk; raises `InputError` about one that is not there."""
     try:
         return sum(path.stat().st_size for path in files)
     except OSError as error:
