@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import books, codec
+from bench import books, candles, codec
 from bench.children import python
 from bench.compare import Comparison, Run, alternate, run, summary
 from bench.publishing import publish_arrays
@@ -61,6 +61,11 @@ async def books_section(stage: Stage, report: Report, settings: Settings) -> Non
     report.figures(books.measure(capture))
 
 
+async def candles_section(stage: Stage, report: Report, settings: Settings) -> None:
+    """Candles of trades in memory."""
+    report.figures(candles.measure(stage.market))
+
+
 async def publish_section(stage: Stage, report: Report, settings: Settings) -> None:
     """Publishing from a file and from arrays, durable."""
     report.figures(await stage.publish())
@@ -93,6 +98,7 @@ async def local_section(stage: Stage, report: Report, settings: Settings) -> Non
 SECTIONS: dict[str, Callable[[Stage, Report, Settings], Awaitable[None]]] = {
     "codec": codec_section,
     "books": books_section,
+    "candles": candles_section,
     "publish": publish_section,
     "sync": sync_section,
     "local": local_section,

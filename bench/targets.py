@@ -48,5 +48,6 @@ FIGURES = {
     "publish_arrays_trades_per_s": Target(3e6, 8e6),
     "book_lines_vs_chunks": Target(10),
     "book_apply_levels_per_s": Target(3e6),
+    **{f"candles_{name}_trades_per_s": Target(300e6) for name in ("1m", "5m", "1h", "1d", "1M")},
     "cold_peak_mb": Target(400, most=True),
 }

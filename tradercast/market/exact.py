@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tradercast import decimal_form
 from tradercast.decimals import Decimals
+from tradercast.rows import I64
 
 # int64, or objects that are Python integers: the same code runs on both, the latter slowly
 Whole: TypeAlias = "NDArray[Any]"
@@ -55,6 +56,15 @@ def running_sum(whole: Whole) -> Whole:
     if len(whole) and _largest(whole) * len(whole) > _LARGEST:
         whole = whole.astype(object)
     return np.add.accumulate(whole)
+
+
+def run_sums(whole: Whole, at: I64) -> Whole:
+    """The sums of the runs that begin at the rows `at`, exactly."""
+    if whole.dtype == np.int64 and len(whole):
+        largest = np.add.reduceat(np.abs(whole.astype(np.float64)), at).max()
+        if largest > _LARGEST // 2:
+            whole = whole.astype(object)
+    return np.add.reduceat(whole, at)
 
 
 def _largest(whole: Whole) -> int:
