@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,54 @@ def test_a_capture_is_added_once_a_longer_one_its_rest_and_a_changed_one_is_refu
     assert str(other["data"]["u"]) in refused["message"]
     [survey] = publisher.run("publish", whole, *options(BOOK), "--dry-run")
     assert (survey["rows"], survey["gaps"]) == (600, 0)
+
+
+def test_a_book_is_synced_checked_and_exported_with_its_gap(
+    machines: Machines, lines: list[bytes], tmp_path: Path
+) -> None:
+    publisher, reader = machines("publisher"), machines("reader")
+    hole = slice(300, 303)
+    lost = [json.loads(line.split(b" ", 1)[1])["data"] for line in lines[hole]]
+    before, after = (json.loads(lines[at].split(b" ", 1)[1])["data"] for at in (299, 303))
+    fresh = (
+        b"%d " % int(lines[500].split(b" ")[0])
+        + json.dumps(
+            {"lastUpdateId": json.loads(lines[499].split(b" ", 1)[1])["data"]["u"]}
+            | {"bids": [["60000.1", "2"]], "asks": [["60000.2", "1.5"]]}
+        ).encode()
+    )
+    punched = [*lines[:300], *lines[303:500], fresh + b"\n", *lines[500:]]
+    publisher.publish(written(tmp_path / "punched.gz", punched), **BOOK)
+    serving = publisher.serve()
+
+    synced = reader.sync("btcusdt", "--channel", "book", "--from", serving.link)
+    [gap] = reader.run("gaps", "btcusdt", "--channel", "book")
+    [info] = reader.run("info", "binance/btcusdt/book")
+    [exported] = reader.run("export", "binance/btcusdt/book", "--out", tmp_path / "x.jsonl")
+    csv = reader.run("export", "btcusdt", "--channel=book", "--out", tmp_path / "x.csv")
+
+    assert (synced["complete"], synced["records"]) == (True, 599)
+    assert info["held_records"] == info["records"] == 599
+    assert "1 gap" in reader.commands[-1].stderr
+    assert reader.verify()
+    assert (gap["type"], gap["ts_before"], gap["ts_after"]) == (
+        "gap",
+        before["E"] * 1_000_000,
+        after["E"] * 1_000_000,
+    )
+    assert (gap["missing_from"], gap["missing_to"]) == (lost[0]["U"], lost[-1]["u"])
+    rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    assert exported["records"] == len(rows) == 599
+    assert [row["type"] for row in rows].index("gap") == gap["seq"] == 300
+    assert [row["is_snapshot"] for row in rows if row["type"] == "book"].count(True) == 2
+    plain = json.loads(lines[-1].split(b" ", 1)[1])["data"]
+    assert (rows[-1]["first_id"], rows[-1]["last_id"]) == (plain["U"], plain["u"])
+    for side, name in (("bids", "b"), ("asks", "a")):
+        found = [(Decimal(price), Decimal(size)) for price, size in rows[-1][side]]
+        assert found == [(Decimal(price), Decimal(size)) for price, size in plain[name]]
+    levels = sum(len(row["bids"]) + len(row["asks"]) for row in rows if row["type"] == "book")
+    assert len((tmp_path / "x.csv").read_text().splitlines()) == levels + 1
+    assert csv[0]["records"] == 599
 
 
 def options(given: dict[str, str]) -> list[str]:

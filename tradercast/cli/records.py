@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tradercast.book_messages import BookMessages
 from tradercast.cli.output import Output
+from tradercast.client.book_objects import message_objects
 from tradercast.feed.reader import Piece
 from tradercast.feeds import FeedId
 from tradercast.records import NO_TIME, Kind, Side, Trades
@@ -21,7 +23,10 @@ def print_piece(out: Output, feed: FeedId, piece: Piece) -> None:
 
 
 def record_objects(feed: FeedId, piece: Piece) -> list[dict[str, Any]]:
-    """The records as objects: ``type`` trade, correction or gap; times in ns, exact decimals."""
+    """The records as objects: ``type`` trade, correction, book or gap; ns, exact decimals."""
+    if isinstance(piece.records, BookMessages):
+        named = zip(piece.seq.tolist(), message_objects(piece.records), strict=True)
+        return [{"type": "", "feed": str(feed), "seq": seq} | line for seq, line in named]
     trades = piece.trades
     prices, sizes = trades.price.to_strings(), trades.size.to_strings()
     ids = trades.trade_id.to_strings() if trades.trade_id is not None else None
@@ -75,6 +80,10 @@ def _text(line: dict[str, Any]) -> str:
         before, after = format_time_ns(line["ts_before"]), format_time_ns(line["ts_after"])
         lost = f"messages {line['missing_from']} to {line['missing_to']}"
         return f"-- gap: {lost} are missing, {before} to {after}"
+    if line["type"] == "book":
+        kind = "snapshot" if line["is_snapshot"] else "change"
+        numbers = f"{len(line['bids'])} bids, {len(line['asks'])} asks"
+        return f"{format_time_ns(line['ts_event']):<30} {kind:<8} {numbers}"
     label = "" if line["type"] == "trade" else f"  ({line['action']} of {line['ref_seq']})"
     time = format_time_ns(line["ts_event"])
     return f"{time:<30} {line['side']:<7} {line['price']:>16} {line['size']:>18}{label}"

@@ -1,4 +1,4 @@
-"""Trades to files: CSV, JSON lines, Parquet; whole or not at all."""
+"""Records to files: CSV, JSON lines, Parquet; whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol, TypeAlias, cast, get_args
 
-from tradercast.client import arrow_columns, extras
+from tradercast.book_messages import BookMessages
+from tradercast.client import arrow_columns, book_text, extras
 from tradercast.client.text_rows import CSV_HEADER, csv_rows, jsonl_rows
 from tradercast.errors import DiskFullError, UsageError
 from tradercast.records import Trades
 from tradercast.rows import I64
+from tradercast.runs import Records
 
 Kind: TypeAlias = Literal["csv", "jsonl", "parquet"]
 
@@ -40,10 +42,10 @@ class Exported:
 
 
 class Writer(Protocol):
-    """Takes trades for one file."""
+    """Takes records for one file."""
 
-    def write(self, trades: Trades) -> None:
-        """Add trades; corrections must be applied already."""
+    def write(self, records: Any) -> None:
+        """Add records; corrections must be applied already."""
 
     def finish(self) -> None:
         """Write what is still held."""
@@ -60,8 +62,8 @@ class Export:
         self.records = 0
         self._writer = writer
 
-    def write(self, trades: Trades) -> None:
-        """Add the next trades.
+    def write(self, records: Records) -> None:
+        """Add the next records.
 
         Raises
         ------
@@ -73,8 +75,8 @@ class Export:
             If the disk is full.
         """
         with _disk_errors(self.path):
-            self._writer.write(trades)
-        self.records += len(trades)
+            self._writer.write(records)
+        self.records += len(records)
 
 
 def kind_of(path: str | Path) -> Kind:
@@ -94,7 +96,9 @@ def kind_of(path: str | Path) -> Kind:
 
 
 @contextmanager
-def open_export(path: str | Path, kind: Kind | None = None) -> Iterator[Export]:
+def open_export(
+    path: str | Path, kind: Kind | None = None, *, book: tuple[str, str] | None = None
+) -> Iterator[Export]:
     """Open a file to export to: it appears, complete, when the block ends without an error.
 
     Until then it is ``PATH.part``, which an error removes.  An existing file is replaced.
@@ -105,11 +109,14 @@ def open_export(path: str | Path, kind: Kind | None = None) -> Iterator[Export]:
         The file to make.
     kind : str, optional
         ``csv``, ``jsonl`` or ``parquet``; by default what the name ends with.
+    book : (exchange, symbol), optional
+        What the rows of a book's CSV say they are of; without it the records are trades.
 
     Raises
     ------
     UsageError
-        If the format is not known or its package not installed, or the file can not be made.
+        If the format is not known, its package not installed, it is not made of books, or the
+        file can not be made.
     DiskFullError
         If the disk is full.
     """
@@ -123,7 +130,7 @@ def open_export(path: str | Path, kind: Kind | None = None) -> Iterator[Export]:
     try:
         with file:
             with _disk_errors(target):
-                writer = _writer(file, chosen)
+                writer = _writer(file, chosen, book)
             out = Export(target, writer)
             try:
                 yield out
@@ -163,6 +170,29 @@ class _TextWriter:
 
     def write(self, trades: Trades) -> None:
         self._file.write(self._lines(trades))
+
+    def finish(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+class _BookWriter:
+    def __init__(self, file: IO[bytes], kind: Kind, names: tuple[str, str]) -> None:
+        self._file = file
+        if kind == "parquet":
+            raise UsageError(
+                "books are not exported as Parquet", hint="end the name with .csv or .jsonl"
+            )
+        self._lines = (
+            (lambda run: book_text.csv_rows(run, *names)) if kind == "csv" else book_text.jsonl_rows
+        )
+        if kind == "csv":
+            file.write(book_text.CSV_HEADER)
+
+    def write(self, run: BookMessages) -> None:
+        self._file.write(self._lines(run))
 
     def finish(self) -> None:
         pass
@@ -218,7 +248,9 @@ class _ParquetWriter:
         self._held, self._rows = [], 0
 
 
-def _writer(file: IO[bytes], kind: Kind) -> Writer:
+def _writer(file: IO[bytes], kind: Kind, book: tuple[str, str] | None) -> Writer:
+    if book is not None:
+        return _BookWriter(file, kind, book)
     return _ParquetWriter(file) if kind == "parquet" else _TextWriter(file, kind)
 
 

@@ -111,14 +111,16 @@ def moves_in(piece: Piece, time_range: TimeRange) -> bool:
 def settle(
     records: Records, seq: I64, fixes: Fixes, time_range: TimeRange
 ) -> tuple[Records, I64, list[Gap]]:
-    """The records of a block as a reader of the range sees them, and the gaps among them."""
+    """The records of a block as a reader of the range sees them, and the gaps among them.
+
+    Those of a book stay in their places too: from there on it is not valid.
+    """
     gaps: list[Gap] = []
     if len(records.notes):
         gaps = corrections.gaps_of(records, seq)
-        seq = seq[records.notes.plain(len(records))]
-        records = records.without_notes()
     if isinstance(records, Trades):
-        records, seq = fixes.apply(records, seq)
+        seq = seq[records.notes.plain(len(records))]
+        records, seq = fixes.apply(records.without_notes(), seq)
     keep = _inside(records.ts_event, time_range)
     if not keep.all():
         records, seq = records[keep], seq[keep]

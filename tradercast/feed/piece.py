@@ -22,7 +22,7 @@ class Piece:
     Parameters
     ----------
     records : Trades or BookMessages
-        What a read returns are plain records: corrections are applied, gaps are taken out.
+        What a read returns of trades are plain ones: corrections are applied, gaps are taken out.
     seq : int64 array, or list of ranges and arrays
         The records' numbers in the segment.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from tradercast.cli.context import Cli
 from tradercast.cli.local import open_local
 from tradercast.cli.options import ChannelOption, EndOption, ExchangeOption, StartOption
 from tradercast.cli.text import count, size
-from tradercast.client.export import kind_of, open_export
+from tradercast.client.export import Export, kind_of, open_export
 from tradercast.client.feed import OpenFeed
 from tradercast.client.node import Node
 from tradercast.errors import MissingDataError
@@ -22,6 +23,7 @@ from tradercast.timerange import TimeRange
 EXAMPLES = (
     "tradercast export btcusd --out btcusd.parquet",
     "tradercast export btcusd --start 2024-01-01 --end 2024-01-02 --out day.csv",
+    "tradercast export btcusdt --channel book --out book.jsonl",
 )
 
 
@@ -42,7 +44,8 @@ async def export(
     """Write a range of a feed that is here to a file; exact decimals, times in ns.
 
     The file is complete or not there: without `--ignore-missing`, a range that is not all
-    here is refused with exit code 3.
+    here is refused with exit code 3.  Of a book, CSV is what tardis.dev calls
+    incremental_book_L2, a line a level (µs); JSON is an object a message, or a gap.
     """
     kind = kind_of(out)
     wanted = TimeRange.parse(start, end)
@@ -69,9 +72,9 @@ async def _write(
     plans = await feed.plan(wanted)
     report = ReadReport()
     total = sum(each.plan.records for each in plans)
-    with cli.out.progress(f"export {feed.feed}", total) as bar, open_export(out) as file:
+    with cli.out.progress(f"export {feed.feed}", total) as bar, _opened(out, feed) as file:
         async for piece in feed.read(plans, report):
-            await asyncio.to_thread(file.write, piece.trades)
+            await asyncio.to_thread(file.write, piece.records)
             bar.update(file.records)
         if report.missing and not ignore_missing:
             missing = sum(end - start for start, end in report.missing)
@@ -80,4 +83,15 @@ async def _write(
                 missing=report.missing_times(wanted),
                 hint="sync the range first, or say --ignore-missing",
             )
+    if report.gaps and feed.feed.channel == "book":
+        cli.out.warn(
+            f"{count(len(report.gaps), 'gap')}: until the next snapshot the book is not valid"
+        )
     return file.records
+
+
+def _opened(out: Path, feed: OpenFeed) -> AbstractContextManager[Export]:
+    name = feed.feed
+    is_book = name.channel == "book"
+    book = (name.exchange, feed.entry.native_symbol or name.symbol) if is_book else None
+    return open_export(out, book=book)
