@@ -153,19 +153,19 @@ class ArchiveIndex:
         groups = self._groups.overlapping(start, end).tolist()
         await self._load(groups)
         return [
-            self._ref(group, place)
+            ref
             for group in groups
-            for place in self._chunks[group].overlapping(start, end).tolist()
+            for ref in self._refs(group, self._chunks[group].overlapping(start, end))
         ]
 
     async def chunks_between(self, start_seq: int, end_seq: int) -> list[ChunkRef]:
         """Every chunk that holds a record of ``[start_seq, end_seq)``, in order."""
-        groups = _overlapping(self._group_seqs, start_seq, end_seq)
+        groups = _overlapping(self._group_seqs, start_seq, end_seq).tolist()
         await self._load(groups)
         return [
-            self._ref(group, place)
+            ref
             for group in groups
-            for place in _overlapping(self._chunk_seqs(group), start_seq, end_seq)
+            for ref in self._refs(group, _overlapping(self._chunk_seqs(group), start_seq, end_seq))
         ]
 
     async def noted_chunks(self) -> list[ChunkRef]:
@@ -173,9 +173,9 @@ class ArchiveIndex:
         groups = np.flatnonzero(self._groups.notes).tolist()
         await self._load(groups)
         return [
-            self._ref(group, place)
+            ref
             for group in groups
-            for place in np.flatnonzero(self._chunks[group].notes).tolist()
+            for ref in self._refs(group, np.flatnonzero(self._chunks[group].notes))
         ]
 
     async def chunk_of_seq(self, seq: int) -> ChunkRef | None:
@@ -240,23 +240,30 @@ class ArchiveIndex:
         start: I64 = self._group_seqs[group]
         return start + np.concatenate(([0], np.cumsum(self._chunks[group].count)))
 
-    def _ref(self, group: int, place: int) -> ChunkRef:
-        entry = (int(column[place]) for column in self._chunks[group].columns())
+    def _refs(self, group: int, places: I64) -> list[ChunkRef]:
+        columns = [column[places].tolist() for column in self._chunks[group].columns()]
+        firsts = self._chunk_seqs(group)[places].tolist()
+        return [
+            self._ref(group, place, first, entry)
+            for place, first, entry in zip(
+                places.tolist(), firsts, zip(*columns, strict=True), strict=True
+            )
+        ]
+
+    def _ref(self, group: int, place: int, first: int, entry: Entry) -> ChunkRef:
         low, high, running, count, size, notes = entry
         number = group * GROUP + place
-        first = int(self._chunk_seqs(group)[place])
         block, is_known = chunk_block(number), place < self._known[group]
         if not is_known:  # a block that is not held either
             block = index_block(group * GROUP + GROUP - 1)
         return ChunkRef(number, block, first, count, low, high, running, size, notes, is_known)
 
 
-def _overlapping(seqs: I64, start: int, end: int) -> list[int]:
+def _overlapping(seqs: I64, start: int, end: int) -> I64:
     """The spans between consecutive `seqs` that hold a number of ``[start, end)``."""
     if start >= end:
-        return []
-    found: list[int] = np.flatnonzero((seqs[:-1] < end) & (seqs[1:] > start)).tolist()
-    return found
+        return np.empty(0, np.int64)
+    return np.flatnonzero((seqs[:-1] < end) & (seqs[1:] > start))
 
 
 async def _fetch(core: Core, numbers: set[int], wait: bool, stall_s: float) -> dict[int, IndexNode]:

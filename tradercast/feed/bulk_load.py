@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
@@ -87,6 +87,8 @@ class _Load:
 
     def _put_before(self, seq: int, strays: Piece) -> Piece:
         """Put the strays before a record into a slot; the others are returned."""
+        if not len(strays):
+            return strays
         count = int(np.searchsorted(strays.seq, seq))
         if count:
             self.columns.slot(count).put(Piece(strays.trades[:count], strays.seq[:count]))
@@ -96,21 +98,21 @@ class _Load:
         self, pool: ThreadPoolExecutor, first: Awaitable[Block | None], blocks: Blocks
     ) -> None:
         """Decode the first of the blocks and all others, and fetch and decode the tail."""
-        loop, plan, report = asyncio.get_running_loop(), self._plan, self._report
-        pending: deque[asyncio.Future[list[Gap]]] = deque()
+        report = self._report
+        pending: deque[Future[list[Gap]]] = deque()
         try:
             block = await first
             while block is not None:
-                pending.append(loop.run_in_executor(pool, self._decode, *block))
+                pending.append(pool.submit(self._decode, *block))
                 while pending and (pending[0].done() or len(pending) > _AHEAD):
-                    report.gaps += await pending.popleft()
+                    report.gaps += await _result(pending.popleft())
                 block = await _next(blocks)
             while pending:
-                report.gaps += await pending.popleft()
+                report.gaps += await _result(pending.popleft())
         finally:
             for future in pending:
                 future.cancel()
-        if plan.tail is not None:
+        if self._plan.tail is not None:
             await self._load_tail(pool)
 
     def _decode(self, ref: ChunkRef, data: bytes) -> list[Gap]:
@@ -146,3 +148,8 @@ class _Load:
 
 async def _next(blocks: Blocks) -> Block | None:
     return await anext(blocks, None)
+
+
+async def _result(decoded: Future[list[Gap]]) -> list[Gap]:
+    # To be woken by a thread costs a tenth of a chunk; most are done when they are asked.
+    return decoded.result() if decoded.done() else await asyncio.wrap_future(decoded)
