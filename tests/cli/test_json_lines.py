@@ -63,6 +63,7 @@ CASES: list[tuple[tuple[str, ...], set[str]]] = [
     (("verify",), {"feed", "verified", "blocks", "bytes", "logs"}),
     (("verify", "BTC/USD"), {"feed", "verified", "blocks", "bytes", "logs"}),
     (("export", FEED, "--out", "x.csv"), {"event", "feed", "out", "format", "records", "bytes"}),
+    (("candles", "btcusd", "--offline"), {"feed", "interval", "ts_open", "close", "trades"}),
     (("sync", "LINK"), {"event", "feed", "records", "bytes", "fetched_bytes", "complete"}),
     (("sync", "btcusd", "--dry-run"), {"feed", "records", "bytes", "to_fetch_bytes", "peers"}),
     (("sync", "btcusd", "--seed", "0.1s"), {"event", "feed", "complete", "missing", "peers"}),

@@ -8,6 +8,7 @@ import typer
 
 import tradercast
 from tradercast.cli.commands import (
+    candles,
     collect,
     demo,
     doctor,
@@ -48,6 +49,7 @@ def build() -> typer.Typer:
     command(app, "info", examples=info.EXAMPLES)(info.info)
     command(app, "gaps", examples=gaps.EXAMPLES)(gaps.gaps)
     command(app, "export", examples=export.EXAMPLES)(export.export)
+    command(app, "candles", examples=candles.EXAMPLES)(candles.candles)
     command(app, "verify", examples=verify.EXAMPLES)(verify.verify)
     command(app, "demo", examples=demo.EXAMPLES)(demo.demo)
     command(app, "collect", examples=collect.EXAMPLES, service=True)(collect.collect)

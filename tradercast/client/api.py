@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Literal, Self, get_args
 
 from tradercast.addresses import parse_address
+from tradercast.client.candle_results import CandlesResult
+from tradercast.client.candles import candles_of_trades, whole_intervals
 from tradercast.client.feed import OpenFeed, SegmentPlan
 from tradercast.client.gaps import FeedGaps, feed_gaps
 from tradercast.client.live import follow_feed
@@ -25,6 +27,7 @@ from tradercast.errors import MissingDataError, UsageError
 from tradercast.feed.entries import FeedEntry
 from tradercast.feed.reader import Piece, ReadReport
 from tradercast.links import Link
+from tradercast.market.interval import Interval
 from tradercast.paths import DataDir
 from tradercast.timerange import TimeLike, TimeRange, format_time_ns
 
@@ -204,6 +207,50 @@ class AsyncClient:
             gaps, seen = report.gaps[seen:], len(report.gaps)
             yield TradesResult(piece.trades, piece.seq, gaps=gaps, origin=origin)
         await self._settle(feed, plans, report, on_missing)
+
+    async def candles(
+        self,
+        symbol: str,
+        interval: str,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        *,
+        exchange: str | None = None,
+        fill: bool = False,
+        sync: bool = True,
+        on_missing: OnMissing = "raise",
+    ) -> CandlesResult:
+        """The candles that begin in a range, made of its trades; the newest may still grow.
+
+        Parameters
+        ----------
+        symbol, exchange
+            As of `sync`.
+        interval : str
+            ``1s 1m 3m 5m 15m 30m 1h 2h 3h 4h 6h 8h 12h 1d 3d 1w 1M``; all begin in UTC, weeks on
+            Mondays.
+        start, end : optional
+            Half-open range of the candles' beginnings; the last is read to its own end.
+        fill : bool
+            Put a candle without volume where there was no trade between the first and the last.
+        sync, on_missing
+            As of `trades`.
+
+        Raises
+        ------
+        UsageError
+            If there is no such interval.
+        MissingDataError, NoPeerError, UnknownSymbolError, AmbiguousSymbolError, ForkError
+        """
+        step = Interval.parse(interval)
+        wanted = whole_intervals(TimeRange.parse(start, end), step)
+        _check_on_missing(on_missing)
+        feed, plans = await self._opener.planned(symbol, wanted, exchange, sync=sync)
+        report = ReadReport()
+        candles = await candles_of_trades(feed, plans, step, report, fill=fill)
+        await self._settle(feed, plans, report, on_missing)
+        origin = await self._origin(feed, wanted)
+        return CandlesResult(candles, interval, gaps=report.gaps, origin=origin)
 
     async def follow(
         self, symbol: str, *, exchange: str | None = None, start: TimeLike | None = None

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from tradercast.client.api import AsyncClient, OnMissing
+from tradercast.client.candle_results import CandlesResult
 from tradercast.client.gaps import FeedGaps
 from tradercast.client.portal import Portal
 from tradercast.client.results import TradesResult
@@ -172,6 +173,53 @@ class Client:
         return self._portal.iterate(
             self._client.iter_trades(
                 symbol, start, end, exchange=exchange, sync=sync, on_missing=on_missing
+            )
+        )
+
+    def candles(
+        self,
+        symbol: str,
+        interval: str,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        *,
+        exchange: str | None = None,
+        fill: bool = False,
+        sync: bool = True,
+        on_missing: OnMissing = "raise",
+    ) -> CandlesResult:
+        """The candles that begin in a range, made of its trades; the newest may still grow.
+
+        Parameters
+        ----------
+        symbol, exchange
+            As of `sync`.
+        interval : str
+            ``1s 1m 3m 5m 15m 30m 1h 2h 3h 4h 6h 8h 12h 1d 3d 1w 1M``; all begin in UTC, weeks on
+            Mondays.
+        start, end : optional
+            Half-open range of the candles' beginnings; the last is read to its own end.
+        fill : bool
+            Put a candle without volume where there was no trade between the first and the last.
+        sync, on_missing
+            As of `trades`.
+
+        Raises
+        ------
+        UsageError
+            If there is no such interval.
+        MissingDataError, NoPeerError, UnknownSymbolError, AmbiguousSymbolError, ForkError
+        """
+        return self._portal.call(
+            self._client.candles(
+                symbol,
+                interval,
+                start,
+                end,
+                exchange=exchange,
+                fill=fill,
+                sync=sync,
+                on_missing=on_missing,
             )
         )
 

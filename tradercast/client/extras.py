@@ -7,6 +7,8 @@ from typing import Any
 
 from tradercast.errors import UsageError
 
+_PACKAGES = {"arrow": "pyarrow", "plot": "matplotlib"}
+
 
 def load(module: str, extra: str) -> Any:
     """Import an optional package.
@@ -20,7 +22,7 @@ def load(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError:
         raise UsageError(
-            f"this needs {extra if extra != 'arrow' else 'pyarrow'}, which is not installed",
+            f"this needs {_PACKAGES.get(extra, extra)}, which is not installed",
             hint=f"pip install 'tradercast[{extra}]'",
         ) from None
 

@@ -58,8 +58,8 @@ def to_polars(trades: Trades, price_type: PriceType) -> Any:
             null("ts_recv", time) if recv is None else times("ts_recv", recv),
             null("trade_id", pl.String) if ids is None else _polars_ids(ids, pl),
             pl.Series("side", _SIDES, dtype=pl.Enum(_SIDES)).gather(trades.side.astype(np.uint32)),
-            _polars_numbers("price", trades.price, price_type, pl),
-            _polars_numbers("size", trades.size, price_type, pl),
+            polars_numbers("price", trades.price, price_type, pl),
+            polars_numbers("size", trades.size, price_type, pl),
         ]
     )
 
@@ -102,7 +102,8 @@ def _polars_ids(ids: Ids, pl: Any) -> Any:
     return whole.set(whole == ABSENT, None).cast(pl.String)
 
 
-def _polars_numbers(name: str, values: Decimals, price_type: PriceType, pl: Any) -> Any:
+def polars_numbers(name: str, values: Decimals, price_type: PriceType, pl: Any) -> Any:
+    """Prices or sizes as a polars series."""
     if price_type == "str":
         return pl.Series(name, values.to_strings(), dtype=pl.String)
     if price_type != "decimal":

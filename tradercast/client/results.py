@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from tradercast.client import arrow_columns, frames, show
 from tradercast.client.batches import BATCH_ROWS, split
+from tradercast.client.candle_results import CandlesResult
 from tradercast.client.export import export
 from tradercast.client.manifest import Origin, manifest
 from tradercast.client.numpy_columns import PriceType, to_numpy
 from tradercast.errors import UsageError
 from tradercast.feed.piece import Numbers, Piece
+from tradercast.market.candles import candles_of, filled
+from tradercast.market.interval import Interval
 from tradercast.notes import Gap
 from tradercast.records import Trades
 from tradercast.rows import I64
@@ -163,6 +166,13 @@ class TradesResult:
             CSV, so ``b2sum -l 256`` of what `to_csv` writes.
         """
         return manifest(self.origin, self.gaps, [(self.trades, self.seq)])
+
+    def candles(self, interval: str, *, fill: bool = False) -> CandlesResult:
+        """The candles of these trades; the first and the last are of no others."""
+        step = Interval.parse(interval)
+        made = candles_of(self.trades, step)
+        made = filled(made, step) if fill else made
+        return CandlesResult(made, interval, gaps=self.gaps, origin=self.origin)
 
     def equals(self, other: TradesResult) -> bool:
         """Whether both hold the same trades under the same numbers."""

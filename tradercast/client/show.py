@@ -12,6 +12,8 @@ from tradercast.client.numpy_columns import COLUMNS
 from tradercast.client.text_rows import SIDES
 from tradercast.notes import Gap
 from tradercast.records import NO_TIME, Trades
+from tradercast.rows import I64
+from tradercast.runs import Records
 from tradercast.timerange import format_time_ns
 
 _ENDS = 3  # rows shown of each end
@@ -20,28 +22,37 @@ _WIDEST = 40
 
 def text(trades: Trades, origin: Origin, gaps: Sequence[Gap]) -> str:
     """A small table of the first and last rows."""
-    rows = [list(COLUMNS), *_rows(trades)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(COLUMNS))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join([title(trades, origin, gaps), *(line.rstrip() for line in lines)])
+    return text_table(title(trades, origin, gaps), COLUMNS, _rows(trades))
 
 
 def html(trades: Trades, origin: Origin, gaps: Sequence[Gap]) -> str:
     """The same as a table for notebooks."""
-    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
+    return html_table(title(trades, origin, gaps), COLUMNS, _rows(trades))
+
+
+def text_table(caption: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lines of text: a caption, names of columns, and rows."""
+    rows = [names, *rows]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(names))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join([caption, *(line.rstrip() for line in lines)])
+
+
+def html_table(caption: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The same in HTML."""
+    head = "".join(f"<th>{name}</th>" for name in names)
     body = "".join(
         "<tr>" + "".join(f"<td>{markup.escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in _rows(trades)
+        for row in rows
     )
-    caption = markup.escape(title(trades, origin, gaps))
-    return f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>"
+    return f"<table><caption>{markup.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
 
 
-def title(trades: Trades, origin: Origin, gaps: Sequence[Gap]) -> str:
+def title(records: Records, origin: Origin, gaps: Sequence[Gap], what: str = "trades") -> str:
     """Feed, count and range in one line."""
-    parts = [str(origin.feed or "trades"), f"{len(trades):,} trades"]
-    if len(trades):
-        low, high = trades.span()
+    parts = [str(origin.feed or what), f"{len(records):,} {what}"]
+    if len(records):
+        low, high = records.span()
         parts.append(f"{format_time_ns(low)} to {format_time_ns(high)}")
     if gaps:
         parts.append(f"{len(gaps)} gap{'s' * (len(gaps) != 1)}")
@@ -49,11 +60,21 @@ def title(trades: Trades, origin: Origin, gaps: Sequence[Gap]) -> str:
 
 
 def _rows(trades: Trades) -> list[list[str]]:
-    count = len(trades)
+    return shown_rows(_cells(trades[shown_of(len(trades))]), len(trades))
+
+
+def shown_of(count: int) -> I64:
+    """The rows of so many that are shown: all of a few, or the first and the last."""
     if count <= 2 * _ENDS + 1:
-        return _cells(trades)
-    shown = _cells(trades[np.r_[0:_ENDS, count - _ENDS : count]])
-    return [*shown[:_ENDS], ["…"] * len(COLUMNS), *shown[_ENDS:]]
+        return np.arange(count)
+    return np.concatenate([np.arange(_ENDS), np.arange(count - _ENDS, count)])
+
+
+def shown_rows(cells: list[list[str]], count: int) -> list[list[str]]:
+    """The cells of these rows, with dots where some of the `count` are left out."""
+    if len(cells) == count:
+        return cells
+    return [*cells[:_ENDS], ["…"] * len(cells[0]), *cells[_ENDS:]]
 
 
 def _cells(trades: Trades) -> list[list[str]]:

@@ -10,11 +10,16 @@ from tradercast.cli.context import Cli
 from tradercast.cli.local import chosen_feeds
 from tradercast.cli.options import ChannelOption, ExchangeOption
 from tradercast.cli.text import count, size
+from tradercast.client.candles import recent_candles
 from tradercast.client.feed import OpenFeed
 from tradercast.client.node import Node
 from tradercast.client.status import SegmentStatus, feed_status
+from tradercast.feed.channel import TRADES
+from tradercast.market.interval import INTERVALS
+from tradercast.market.sparkline import sparkline
 from tradercast.timerange import format_time_ns
 
+_CANDLES = 48
 EXAMPLES = ("tradercast info", "tradercast info btcusd", "tradercast info btcusd --json")
 
 
@@ -28,7 +33,10 @@ async def info(
     async with Node(cli.data_dir) as node:
         feeds = await chosen_feeds(node, feed, exchange=exchange, channel=channel)
         for each in feeds:
-            _print(cli, each, await feed_status(each))
+            status = await feed_status(each)
+            _print(cli, each, status)
+            if not cli.out.json and each.feed.channel == TRADES.name:
+                await _sparkline(cli, each, status)
         if not feeds:
             cli.out.note("nothing is here yet: tradercast sync SYMBOL --from LINK")
 
@@ -74,3 +82,16 @@ def _print(cli: Cli, feed: OpenFeed, segments: list[SegmentStatus]) -> None:
             f"  {s.name:<9}  {count(s.records, 'record')}, {size(s.bytes)}; here: "
             f"{count(s.held_records, 'record')}, {size(s.held_bytes)}"
         )
+
+
+async def _sparkline(cli: Cli, feed: OpenFeed, segments: list[SegmentStatus]) -> None:
+    last = max(
+        (s.last_ns for s in segments if s.last_ns is not None and s.held_records), default=None
+    )
+    if last is None:
+        return
+    found = await recent_candles(feed, last, INTERVALS["1h"], _CANDLES)
+    if len(found):
+        low, high = found.low.to_float().min(), found.high.to_float().max()
+        line = sparkline(found.close.to_float())
+        cli.out.print(f"  by hour    {line}  {low:,.10g} to {high:,.10g}")
