@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -133,3 +134,23 @@ async def test_a_single_server_is_refused_with_the_way_out(client: Client) -> No
     with pytest.raises(ServiceError, match="no replica set"):
         async for _ in MongoSource(alone, ["a.b"]).batches(Position()):  # type: ignore[arg-type]
             pass
+
+
+async def test_a_stream_that_never_stops_comes_in_few_batches_and_in_order(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mongo_source, "PAUSE_S", 1.0)
+    count = 300
+    source = MongoSource(client, ["busy.trades"])
+    begun = await take(source, Position(), lambda documents, events: True)
+
+    async def insert() -> None:
+        for key in range(count):
+            await client["busy"]["trades"].insert_one({"_id": key})
+
+    inserting = asyncio.create_task(insert())
+    taken = await take(source, begun[-1].position, lambda _, events: len(events) >= count)
+    await inserting
+
+    assert found(taken)[1] == list(range(count))
+    assert sum(bool(batch.events) for batch in taken) < count / 4

@@ -17,6 +17,7 @@ from tradercast.pipeline.kafka_topics import COMPACTED
 from tradercast.pipeline.listener_counts import ListenerCounts
 from tradercast.pipeline.listener_events import DeadLetter, changed_rows, scanned_rows
 from tradercast.pipeline.listener_messages import Encoded, to_messages
+from tradercast.pipeline.listener_queue import BatchQueue
 from tradercast.pipeline.listener_state import (
     ListenerState,
     Position,
@@ -25,7 +26,7 @@ from tradercast.pipeline.listener_state import (
 )
 from tradercast.pipeline.mapping import FieldMap
 from tradercast.pipeline.mongo_cursor import to_json
-from tradercast.pipeline.mongo_source import SourceBatch
+from tradercast.pipeline.mongo_source import BATCH, SourceBatch
 from tradercast.pipeline.partitions import PartitionMap
 from tradercast.pipeline.topics import (
     DEAD_LETTERS_TOPIC,
@@ -38,7 +39,7 @@ from tradercast.pipeline.topics import (
 
 log = logging.getLogger(__name__)
 
-QUEUED = 2
+ENOUGH = BATCH // 2  # rows that are made ready while the transaction before them is on its way
 IDLE_S = 10.0  # the position of a quiet collection is kept so often
 CLOSE_S = 5.0
 FIRST_WAIT_S = 0.2
@@ -136,18 +137,16 @@ class Listener:
         with _kafka_calls():
             writer = await _Writer.open(producer, self._options, self._clock)
         self.counts.connected = True
-        queue: asyncio.Queue[SourceBatch | BaseException] = asyncio.Queue(QUEUED)
+        queue = BatchQueue()
         reader = asyncio.create_task(_read(self._source, writer.state.position, queue))
         under_way: asyncio.Task[None] | None = None
         kept = self._clock()
         try:
             while True:
-                if under_way is not None and queue.empty():
-                    await under_way  # there is nothing to make ready meanwhile
+                if under_way is not None and queue.rows < ENOUGH:
+                    await under_way  # more will have come by then
                     under_way = None
-                batch = await queue.get()
-                if isinstance(batch, BaseException):
-                    raise batch
+                batch = await queue.take()
                 if not self._matters(batch, writer.state.position, kept):
                     continue
                 # The next batch is made ready while this one is on its way.
@@ -289,14 +288,12 @@ class _Writer:
         ).encode()
 
 
-async def _read(
-    source: Source, position: Position, queue: asyncio.Queue[SourceBatch | BaseException]
-) -> None:
+async def _read(source: Source, position: Position, queue: BatchQueue) -> None:
     try:
         async for batch in source.batches(position):
             await queue.put(batch)
     except Exception as error:  # the reader of the queue raises it
-        await queue.put(error)
+        queue.fail(error)
 
 
 def _maps(values: Mapping[bytes, bytes]) -> dict[str, PartitionMap]:

@@ -42,6 +42,7 @@ _COUNTED = {_TEXT: 4, 0x03: 0, 0x04: 0, 0x05: 5}
 _I32, _I64 = struct.Struct("<i"), struct.Struct("<q")
 _JSON: JSONOptions = RELAXED_JSON_OPTIONS
 _CALL_MS = 20_000
+MUCH_BYTES = 256 << 10
 _KILL_S = 1.0
 
 
@@ -77,6 +78,7 @@ async def batches(
     *,
     batch_size: int,
     await_s: float | None = None,
+    pause_s: float = 0.0,
 ) -> AsyncIterator[Reply]:
     """Run ``find`` or ``aggregate`` and give its batches until the cursor ends.
 
@@ -92,11 +94,19 @@ async def batches(
         Documents a batch at most.
     await_s : float, optional
         Of a change stream: how long the server waits for something to happen.
+    pause_s : float
+        The server is asked no sooner after it was asked before, unless much came: of a stream
+        that never stops, a few batches a second are less work for everybody than many tiny ones.
     """
     target = client[database]
+    now = asyncio.get_running_loop().time
+    asked = 0.0
     async with session(client) as own:
 
-        async def ask(what: Mapping[str, Any]) -> bytes:
+        async def ask(what: Mapping[str, Any], at: float = 0.0) -> bytes:
+            nonlocal asked
+            await asyncio.sleep(at - now())
+            asked = now()
             reply = await target.command(dict(what), session=own, codec_options=_RAW)
             return bytes(reply["cursor"].raw)
 
@@ -111,7 +121,8 @@ async def batches(
             while True:
                 if identity:
                     # The server makes the next batch ready while this one is decoded and used.
-                    following = asyncio.create_task(ask(more))
+                    at = asked + pause_s if len(cursor) < MUCH_BYTES else 0.0
+                    following = asyncio.create_task(ask(more, at))
                 yield await asyncio.to_thread(_reply, cursor, not identity)
                 if following is None:
                     return

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 8_192  # what a message holds at most; memory for four of them is little
 AWAIT_S = 1.0
+PAUSE_S = 0.1  # a transaction costs everybody downstream; a trade waits half of this for it
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
 # History lost, a stream that can not go on, a token that the server does not take.
@@ -60,6 +61,23 @@ class SourceBatch:
     events: Sequence[Document] = ()
     collection: str = ""
     repeats_anywhere: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Documents and changes."""
+        return len(self.documents) + len(self.events)
+
+    def joined(self, following: SourceBatch) -> SourceBatch | None:
+        """Both as one, if they are of a change stream, of one kind, and together not many."""
+        if self.documents or following.documents or self.rows + following.rows > BATCH:
+            return None
+        if not following.events:
+            return replace(self, position=following.position)
+        if not self.events:
+            return following
+        if self.repeats_anywhere != following.repeats_anywhere:
+            return None
+        return replace(following, events=[*self.events, *following.events])
 
 
 class MongoSource:
@@ -221,7 +239,12 @@ class MongoSource:
         """The change stream, until it ends as it does when a collection is dropped."""
         command = await self._watch(position)
         async for reply in mongo.batches(
-            self._client, self._database, command, batch_size=BATCH, await_s=AWAIT_S
+            self._client,
+            self._database,
+            command,
+            batch_size=BATCH,
+            await_s=AWAIT_S,
+            pause_s=PAUSE_S,
         ):
             events = reply.documents
             token = reply.token
