@@ -36,3 +36,9 @@ def real_trades():
 def real_books():
     """The folder of real book captures; without it the test is skipped."""
     return real("l2")
+
+
+@pytest.fixture(scope="session")
+def real_candles():
+    """The folder of candles that exchanges made; without it the test is skipped."""
+    return real("candles")
