@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 from e2e.conftest import Machines
-from support.captures import SPOT, lines_of
+from support.captures import SPOT, lines_of, plain_books
+
+import tradercast
+from tradercast.timerange import format_time_ns, parse_time_ns
 
 BOOK = {
     "exchange": "binance",
@@ -62,10 +65,12 @@ def test_a_capture_is_added_once_a_longer_one_its_rest_and_a_changed_one_is_refu
 def test_a_book_is_synced_checked_and_exported_with_its_gap(
     machines: Machines, lines: list[bytes], tmp_path: Path
 ) -> None:
-    publisher, reader = machines("publisher"), machines("reader")
+    publisher, reader, stranger = map(machines, ("publisher", "reader", "stranger"))
     hole = slice(300, 303)
     lost = [json.loads(line.split(b" ", 1)[1])["data"] for line in lines[hole]]
-    before, after = (json.loads(lines[at].split(b" ", 1)[1])["data"] for at in (299, 303))
+    before, after, later, plain = (
+        json.loads(lines[at].split(b" ", 1)[1])["data"] for at in (299, 303, 550, -1)
+    )
     fresh = (
         b"%d " % int(lines[500].split(b" ")[0])
         + json.dumps(
@@ -83,6 +88,37 @@ def test_a_book_is_synced_checked_and_exported_with_its_gap(
     [exported] = reader.run("export", "binance/btcusdt/book", "--out", tmp_path / "x.jsonl")
     csv = reader.run("export", "btcusdt", "--channel=book", "--out", tmp_path / "x.csv")
 
+    # a stranger asks for the book at a time, and gets no more than that
+    [valid] = stranger.run(
+        *("book", "btcusdt", "--at", at_ms(before["E"] - 1), "--from", serving.link, "--depth", 7)
+    )
+    [invalid] = stranger.run("book", "btcusdt", "--at", at_ms(after["E"] - 1), code=3)
+    serving.kill()
+    publisher.kill()
+    [mended] = stranger.run("book", "binance/btcusdt", "--at", at_ms(later["E"]), "--depth", 5_000)
+    with tradercast.connect(reader.data_dir) as client:
+        known = client.book_at("btcusdt", parse_time_ns(at_ms(later["E"])))
+        newest = client.book_at("btcusdt", sync=False)
+
+    bids, asks = next(plain_books(lines[:300], [(before["E"] - 1) * 1_000_000]))
+    assert valid["ts"] == (before["E"] - 1) * 1_000_000
+    assert (valid["valid"], valid["reason"]) == (True, None)
+    assert levels_of(valid["bids"]) == sorted(bids.items(), reverse=True)[:7]
+    assert levels_of(valid["asks"]) == sorted(asks.items())[:7]
+    assert not invalid["valid"]
+    assert f"messages {lost[0]['U']} to {lost[-1]['u']} are missing" in invalid["reason"]
+    assert len(invalid["bids"]) == 10
+    bids, asks = next(plain_books([fresh, *lines[500:]], [later["E"] * 1_000_000]))
+    assert (levels_of(mended["bids"]), levels_of(mended["asks"])) == (
+        sorted(bids.items(), reverse=True),
+        sorted(asks.items()),
+    )
+    assert known.to_dict() == mended
+    assert known.bids(1) == [tuple(map(Decimal, mended["bids"][0]))]
+    assert newest.valid
+    assert newest.ts_event == plain["E"] * 1_000_000
+    assert "binance/btcusdt/book at 2024" in repr(newest)
+
     assert (synced["complete"], synced["records"]) == (True, 599)
     assert info["held_records"] == info["records"] == 599
     assert "1 gap" in reader.commands[-1].stderr
@@ -97,7 +133,6 @@ def test_a_book_is_synced_checked_and_exported_with_its_gap(
     assert exported["records"] == len(rows) == 599
     assert [row["type"] for row in rows].index("gap") == gap["seq"] == 300
     assert [row["is_snapshot"] for row in rows if row["type"] == "book"].count(True) == 2
-    plain = json.loads(lines[-1].split(b" ", 1)[1])["data"]
     assert (rows[-1]["first_id"], rows[-1]["last_id"]) == (plain["U"], plain["u"])
     for side, name in (("bids", "b"), ("asks", "a")):
         found = [(Decimal(price), Decimal(size)) for price, size in rows[-1][side]]
@@ -105,6 +140,16 @@ def test_a_book_is_synced_checked_and_exported_with_its_gap(
     levels = sum(len(row["bids"]) + len(row["asks"]) for row in rows if row["type"] == "book")
     assert len((tmp_path / "x.csv").read_text().splitlines()) == levels + 1
     assert csv[0]["records"] == 599
+
+
+def at_ms(time: int) -> str:
+    """A time in ms as people write it."""
+    return format_time_ns(time * 1_000_000)
+
+
+def levels_of(texts: list[list[str]]) -> list[tuple[int, int]]:
+    """Levels of JSON in units of 10^-8."""
+    return [(int(Decimal(p) * 10**8), int(Decimal(s) * 10**8)) for p, s in texts]
 
 
 def options(given: dict[str, str]) -> list[str]:

@@ -1,14 +1,16 @@
-"""Signed logs without a sidecar: Hypercore's hashes once more, from their definition."""
+"""Signed logs without a sidecar (Hypercore's hashes once more), and real captures."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 from nacl.signing import SigningKey
+from support.real_data import real
 
 from tradercast.feed.checkpoints import LogCheckpoint
 from tradercast.log.proof import Checkpoint, TreeNode
@@ -61,3 +63,9 @@ def sign_log() -> SignLog:
         return LogCheckpoint(key, state)
 
     return sign
+
+
+@pytest.fixture(scope="session")
+def real_books() -> Path:
+    """The folder of real book captures; without it the test is skipped."""
+    return real("l2")

@@ -1,9 +1,7 @@
 """Files written for one test, and the real ones beside the repository."""
 
-import os
-from pathlib import Path
-
 import pytest
+from support.real_data import real
 
 
 @pytest.fixture
@@ -16,14 +14,6 @@ def write(tmp_path):
         return path
 
     return writer
-
-
-def real(kind):
-    root = os.environ.get("TRADERCAST_DATA") or Path(__file__).parents[3] / "shared" / "data"
-    folder = Path(root) / kind
-    if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}: set TRADERCAST_DATA")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tradercast.book_levels import BookSide
+from tradercast.market.book import Book
+
 SPOT = ("binance_spot_btcusdt_20240808.jsonl.gz", "binance_spot_btcusdt_20240809.jsonl.gz")
+Side = dict[int, int]
 FUTURES = ("binance_usdm_btcusdt_20240808.jsonl.gz",)
 
 
@@ -16,3 +22,57 @@ def lines_of(folder: Path, names: tuple[str, ...]) -> list[bytes]:
         with gzip.open(folder / name) as file:
             lines += [line for line in file if b"depthUpdate" in line or b"lastUpdateId" in line]
     return lines
+
+
+def plain_books(lines: Iterable[bytes], times: Iterable[int]) -> Iterator[tuple[Side, Side]]:
+    """Bids and asks at each of the rising times (ns), by Binance's rule in its plainest form.
+
+    The last snapshot so far, and every change since that is newer than it.  Prices and sizes
+    count units of 10^-8.  What is yielded goes on to change.
+    """
+    bodies = [json.loads(line.split(b" ", 1)[1]) for line in lines]
+    bids: Side = {}
+    asks: Side = {}
+    newest, snapshots = 0, [body for body in bodies if "lastUpdateId" in body]
+    changes = [body["data"] for body in bodies if "data" in body]
+    at = 0
+    for time in times:
+        while at < len(changes) and changes[at]["E"] * 1_000_000 <= time:
+            change = changes[at]
+            at += 1
+            if snapshots and change["u"] > snapshots[0]["lastUpdateId"]:
+                snapshot = snapshots.pop(0)
+                newest = snapshot["lastUpdateId"]
+                bids.clear()
+                asks.clear()
+                _set(bids, snapshot["bids"])
+                _set(asks, snapshot["asks"])
+            if newest and change["u"] > newest:
+                _set(bids, change["b"])
+                _set(asks, change["a"])
+        yield bids, asks
+
+
+def plain_side(book: Book, side: BookSide) -> Side:
+    """A side of a book in the same form."""
+    levels = book.levels(side)
+    price, size = (
+        (column.mantissa * 10 ** (column.exponent + 8)).tolist()
+        for column in (levels.price, levels.size)
+    )
+    return dict(zip(price, size, strict=True))
+
+
+def _set(side: Side, levels: list[list[str]]) -> None:
+    for price, size in levels:
+        at, amount = _units(price), _units(size)
+        if amount:
+            side[at] = amount
+        else:
+            side.pop(at, None)
+
+
+def _units(text: str) -> int:
+    whole, _, part = text.partition(".")
+    assert len(part) <= 8
+    return int(whole + part.ljust(8, "0"))

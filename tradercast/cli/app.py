@@ -8,6 +8,7 @@ import typer
 
 import tradercast
 from tradercast.cli.commands import (
+    book,
     candles,
     collect,
     demo,
@@ -50,6 +51,7 @@ def build() -> typer.Typer:
     command(app, "gaps", examples=gaps.EXAMPLES)(gaps.gaps)
     command(app, "export", examples=export.EXAMPLES)(export.export)
     command(app, "candles", examples=candles.EXAMPLES)(candles.candles)
+    command(app, "book", examples=book.EXAMPLES)(book.book)
     command(app, "verify", examples=verify.EXAMPLES)(verify.verify)
     command(app, "demo", examples=demo.EXAMPLES)(demo.demo)
     command(app, "collect", examples=collect.EXAMPLES, service=True)(collect.collect)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Literal, Self, get_args
 
 from tradercast.addresses import parse_address
+from tradercast.client.book import BookAt, Books
 from tradercast.client.candle_results import CandlesResult
 from tradercast.client.candles import candles_of_trades, whole_intervals
 from tradercast.client.feed import OpenFeed, SegmentPlan
@@ -29,7 +30,7 @@ from tradercast.feed.reader import Piece, ReadReport
 from tradercast.links import Link
 from tradercast.market.interval import Interval
 from tradercast.paths import DataDir
-from tradercast.timerange import TimeLike, TimeRange, format_time_ns
+from tradercast.timerange import TimeLike, TimeRange, format_time_ns, parse_time_ns
 
 OnMissing = Literal["raise", "warn", "ignore"]
 
@@ -74,6 +75,7 @@ class AsyncClient:
                 peers=tuple(parse_address(text) for text in peers),
             ),
         )
+        self._books = Books(self._opener)
         self._stack: contextlib.AsyncExitStack | None = None
 
     async def __aenter__(self) -> Self:
@@ -278,6 +280,42 @@ class AsyncClient:
                 yield piece
         async for piece in follow_feed(self._node, feed, ends):
             yield piece
+
+    async def book_at(
+        self,
+        symbol: str,
+        time: TimeLike | None = None,
+        *,
+        exchange: str | None = None,
+        sync: bool = True,
+    ) -> BookAt:
+        """The order book at a time, after every message up to it.
+
+        Parameters
+        ----------
+        symbol, exchange
+            As of `sync`.
+        time : optional
+            Int is ns UTC, a time without a zone is UTC; by default the newest book.
+        sync : bool
+            Fetch what is not here: at most one chunk and two index blocks, and the tail if the
+            time is that recent.
+
+        Returns
+        -------
+        BookAt
+            Check its `valid`: where messages are missing it is no book of the exchange.
+
+        Raises
+        ------
+        IncompleteError
+            If nobody has the part that is needed.
+        NoPeerError, UnknownSymbolError, AmbiguousSymbolError
+        """
+        time_ns = None if time is None else parse_time_ns(time)
+        found = await self._books.at(symbol, time_ns, exchange=exchange, sync=sync)
+        self._check()
+        return found
 
     async def gaps(
         self,

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from tradercast.client.api import AsyncClient, OnMissing
+from tradercast.client.book import BookAt
 from tradercast.client.candle_results import CandlesResult
 from tradercast.client.gaps import FeedGaps
 from tradercast.client.portal import Portal
@@ -242,6 +243,39 @@ class Client:
             ``piece.trades.notes``.
         """
         return self._portal.iterate(self._client.follow(symbol, exchange=exchange, start=start))
+
+    def book_at(
+        self,
+        symbol: str,
+        time: TimeLike | None = None,
+        *,
+        exchange: str | None = None,
+        sync: bool = True,
+    ) -> BookAt:
+        """The order book at a time, after every message up to it.
+
+        Parameters
+        ----------
+        symbol, exchange
+            As of `sync`.
+        time : optional
+            Int is ns UTC, a time without a zone is UTC; by default the newest book.
+        sync : bool
+            Fetch what is not here: at most one chunk and two index blocks, and the tail if the
+            time is that recent.
+
+        Returns
+        -------
+        BookAt
+            Check its `valid`: where messages are missing it is no book of the exchange.
+
+        Raises
+        ------
+        IncompleteError
+            If nobody has the part that is needed.
+        NoPeerError, UnknownSymbolError, AmbiguousSymbolError
+        """
+        return self._portal.call(self._client.book_at(symbol, time, exchange=exchange, sync=sync))
 
     def gaps(
         self,

@@ -81,6 +81,18 @@ class Opener:
                 f"nothing of {symbol!r} is here", hint="fetch it first: tradercast sync SYMBOL"
             ) from None
 
+    async def here(self, symbol: str, exchange: str | None, channel: str | None) -> OpenFeed | None:
+        """A feed as it is on the disk; None if nothing is known of it."""
+        self._check_open()
+        try:
+            return await self._open(symbol, exchange, channel, remote=False)
+        except (UnknownSymbolError, NoPeerError, IncompleteError):
+            return None
+        except UsageError as error:
+            if error.code == UsageError.code:  # no publisher is known
+                return None
+            raise
+
     async def remote(self, symbol: str, exchange: str | None, channel: str | None) -> OpenFeed:
         """A feed that is asked of peers; raises as `resolve`."""
         self._check_open()
@@ -127,15 +139,10 @@ class Opener:
     async def _planned_here(
         self, symbol: str, wanted: TimeRange, exchange: str | None
     ) -> tuple[OpenFeed, list[SegmentPlan]] | None:
-        try:
-            feed = await self._open(symbol, exchange, "trades", remote=False)
-            return feed, await feed.plan(wanted)
-        except (UnknownSymbolError, NoPeerError, IncompleteError):
-            return None
-        except UsageError as error:
-            if error.code == UsageError.code:  # no publisher is known
-                return None
-            raise
+        feed = await self.here(symbol, exchange, "trades")
+        with contextlib.suppress(IncompleteError):
+            return None if feed is None else (feed, await feed.plan(wanted))
+        return None
 
     async def _open(
         self, symbol: str, exchange: str | None, channel: str | None, *, remote: bool

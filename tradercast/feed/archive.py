@@ -147,6 +147,31 @@ class ArchiveIndex:
         summing = None if full is None else nodes[full]
         return cls(core, nodes[chunks - 1], summing, wait=wait, stall_s=stall_s)
 
+    @classmethod
+    async def load_at(
+        cls, core: Core, length: int, time_ns: int, wait: bool = True, stall_s: float = 20.0
+    ) -> ArchiveIndex:
+        """As much of the index as leads to a time; at most two nodes, with those of `chunk_past`.
+
+        The last full node alone, if the time is before its end, since it sums up all before it;
+        else as `load`.
+        """
+        full = full_node_before(length // 2)
+        if full is not None:
+            found = await cls.load(core, 2 * (full + 1), wait, stall_s)
+            if found.running_max_ns is not None and found.running_max_ns > time_ns:
+                return found
+        return await cls.load(core, length, wait, stall_s)
+
+    async def chunk_past(self, time_ns: int) -> ChunkRef | None:
+        """The chunk that holds the first record after `time_ns`, or None if no chunk does."""
+        group = int(np.searchsorted(self._groups.running_max_ns, time_ns, "right"))
+        if group == len(self._groups):
+            return None
+        await self._load([group])
+        later = np.flatnonzero(self._chunks[group].running_max_ns > time_ns)
+        return self._refs(group, later[:1])[0]
+
     async def chunks_for(self, time_range: TimeRange) -> list[ChunkRef]:
         """Every chunk that can hold a record of the range, in order of seq."""
         start, end = time_range.start_ns, time_range.end_ns
