@@ -4,6 +4,8 @@ from tradercast.chunks.block import ENCODER, MAX_BLOCK, MAX_RECORDS
 from tradercast.chunks.book import encode_book
 from tradercast.chunks.book_read import OpenBookChunk, decode_book, open_book
 from tradercast.chunks.buffers import TradeBuffers
+from tradercast.chunks.candles import encode_candles
+from tradercast.chunks.candles_read import decode_candles
 from tradercast.chunks.chain import extend_chain
 from tradercast.chunks.cut import CutState, find_cuts
 from tradercast.chunks.header import ChunkHeader, KeyInfo, TailInfo
@@ -35,11 +37,13 @@ __all__ = [
     "TradeBuffers",
     "chunk_block",
     "decode_book",
+    "decode_candles",
     "decode_header",
     "decode_index",
     "decode_trades",
     "decode_trades_into",
     "encode_book",
+    "encode_candles",
     "encode_index",
     "encode_run",
     "encode_trades",

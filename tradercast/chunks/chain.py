@@ -10,6 +10,7 @@ import numpy as np
 
 from tradercast import decimal_form
 from tradercast.book_messages import OPTIONAL, BookMessages
+from tradercast.candles import PRICES, Candles
 from tradercast.chunks.header import CHAIN_BYTES
 from tradercast.errors import UsageError
 from tradercast.records import ABSENT, NO_TIME, Decimals, Notes, Trades
@@ -26,7 +27,7 @@ def extend_chain(chain: bytes, records: Records) -> bytes:
     ----------
     chain : bytes
         The hash before; empty at the beginning.
-    records : Trades or BookMessages
+    records : Trades, BookMessages or Candles
         The records from one cut to the next; no records leave the hash as it is.
 
     Returns
@@ -49,6 +50,8 @@ def _parts(records: Records) -> Iterable[bytes | memoryview]:
         return _trades(records)
     if isinstance(records, BookMessages):
         return _book(records)
+    if isinstance(records, Candles):
+        return _candles(records)
     raise UsageError(f"{type(records).__name__} have no chain hash")
 
 
@@ -83,6 +86,18 @@ def _book(book: BookMessages) -> Iterable[bytes | memoryview]:
     for name, absent in OPTIONAL.items():
         yield from _optional(getattr(book, name), absent)
     yield from _notes(book.notes)
+
+
+def _candles(candles: Candles) -> Iterable[bytes | memoryview]:
+    yield _numbers(len(candles))
+    yield _plain(candles.ts_open)
+    yield from _decimals(Decimals.concat([getattr(candles, name) for name in PRICES]))
+    yield from _decimals(candles.volume)
+    yield bytes([candles.quote_volume is not None])
+    if candles.quote_volume is not None:
+        yield from _decimals(candles.quote_volume)
+    yield from _optional(candles.trades, ABSENT)
+    yield from _notes(candles.notes)
 
 
 def _optional(column: I64 | None, absent: int) -> Iterable[bytes | memoryview]:

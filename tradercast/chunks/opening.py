@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tradercast.chunks import book, trades
+from tradercast.chunks import book, candles, trades
 from tradercast.chunks.block import CHUNK, unpack_block
 from tradercast.chunks.columns import ColumnReader, Layout
 from tradercast.chunks.header import ChunkHeader
 from tradercast.errors import FormatError
 
-LAYOUTS: Mapping[str, Layout] = {trades.CHANNEL: trades.LAYOUT, book.CHANNEL: book.LAYOUT}
+LAYOUTS: Mapping[str, Layout] = {
+    trades.CHANNEL: trades.LAYOUT,
+    book.CHANNEL: book.LAYOUT,
+    candles.CHANNEL: candles.LAYOUT,
+}
 
 
 def open_chunk(block: bytes, channel: str | None = None) -> tuple[ChunkHeader, ColumnReader]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from tradercast.book_levels import Keyframe
 from tradercast.book_messages import BookMessages
-from tradercast.chunks import ChunkHeader, decode_book, decode_trades
+from tradercast.candles import PRICES, Candles
+from tradercast.chunks import ChunkHeader, decode_book, decode_candles, decode_trades
 from tradercast.chunks import book as book_chunks
+from tradercast.chunks import candles as candle_chunks
 from tradercast.chunks import trades as trade_chunks
 from tradercast.chunks.run import ChunkEncoder, TradesEncoder
 from tradercast.errors import UsageError
@@ -93,7 +95,16 @@ def _decode_book(block: bytes) -> tuple[ChunkHeader, BookMessages]:
     return header, messages
 
 
+def _describe_candle(records: Records, row: int) -> str:
+    one = records[row : row + 1]
+    assert isinstance(one, Candles)
+    texts = (getattr(one, name).to_strings()[0] for name in (*PRICES, "volume"))
+    kind = "gap" if len(one.notes) else "candle"
+    return f"{format_time_ns(int(one.ts_open[0]))} {kind} {' '.join(texts)}"
+
+
 _TRADES_ENCODER = TradesEncoder()
+_CANDLES_ENCODER = candle_chunks.CandlesEncoder()
 
 TRADES = Channel(
     name=trade_chunks.CHANNEL,
@@ -115,4 +126,14 @@ BOOK = Channel(
     describe=_describe_message,
     has_corrections=False,
 )
-_CHANNELS = {channel.name: channel for channel in (TRADES, BOOK)}
+CANDLES = Channel(
+    name=candle_chunks.CHANNEL,
+    records=Candles,
+    decode=decode_candles,
+    encode_tail=candle_chunks.encode_candles_any_size,
+    encoder=_CANDLES_ENCODER,
+    encoder_behind=lambda block: _CANDLES_ENCODER,
+    describe=_describe_candle,
+    has_corrections=False,
+)
+_CHANNELS = {channel.name: channel for channel in (TRADES, BOOK, CANDLES)}
