@@ -45,7 +45,7 @@ def made() -> str:
     imports = [ast.unparse(n) for n in tree.body if isinstance(n, ast.ImportFrom | ast.Import)]
     imports += [
         "from collections.abc import Iterator",
-        "from tradercast.client.api import AsyncClient, OnMissing",
+        "from tradercast.client.api import AsyncClient",
         "from tradercast.client.portal import Portal",
     ]
     source = next(n for n in tree.body if isinstance(n, ast.ClassDef))

@@ -99,6 +99,9 @@ def test_a_book_is_synced_checked_and_exported_with_its_gap(
     with tradercast.connect(reader.data_dir) as client:
         known = client.book_at("btcusdt", parse_time_ns(at_ms(later["E"])))
         newest = client.book_at("btcusdt", sync=False)
+        begin, end = (at_ms(each["E"] // 1_000 * 1_000) for each in (before, later))
+        steps = client.book_snapshots("btcusdt", begin, end, every="250ms", depth=3).to_numpy()
+        single = [client.book_at("btcusdt", int(time)) for time in steps["ts"]]
 
     bids, asks = next(plain_books(lines[:300], [(before["E"] - 1) * 1_000_000]))
     assert valid["ts"] == (before["E"] - 1) * 1_000_000
@@ -116,6 +119,11 @@ def test_a_book_is_synced_checked_and_exported_with_its_gap(
     assert known.to_dict() == mended
     assert known.bids(1) == [tuple(map(Decimal, mended["bids"][0]))]
     assert newest.valid
+    assert [each.valid for each in single] == steps["valid"].tolist()
+    assert {True, False} == set(steps["valid"].tolist())
+    for at in steps["valid"].nonzero()[0]:
+        assert float(single[at].asks(3)[2][0]) == steps["ask_px_02"][at]
+        assert float(single[at].bids(1)[0][1]) == steps["bid_sz_00"][at]
     assert newest.ts_event == plain["E"] * 1_000_000
     assert "binance/btcusdt/book at 2024" in repr(newest)
 

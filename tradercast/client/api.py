@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Self
 
 from tradercast.addresses import parse_address
-from tradercast.client.book import BookAt, Books
+from tradercast.client.book import BookAt
+from tradercast.client.book_snapshots import BookSnapshots, Steps
+from tradercast.client.books import Books
 from tradercast.client.candle_results import CandlesResult
 from tradercast.client.candles import candles_of_trades, whole_intervals
-from tradercast.client.feed import OpenFeed, SegmentPlan
+from tradercast.client.feed import OpenFeed, SegmentPlan, origin_of
 from tradercast.client.gaps import FeedGaps, feed_gaps
 from tradercast.client.live import follow_feed
-from tradercast.client.manifest import Origin
+from tradercast.client.missing import OnMissing, check_on_missing, tell_missing
 from tradercast.client.node import Node
 from tradercast.client.opening import Opener
 from tradercast.client.portal import opened_twice
@@ -24,15 +25,12 @@ from tradercast.client.results import TradesResult
 from tradercast.client.session import SessionOptions
 from tradercast.client.sync import SyncProgress, SyncResult, sync_range
 from tradercast.client.verify import VerifiedLog, verify_feed
-from tradercast.errors import MissingDataError, UsageError
 from tradercast.feed.entries import FeedEntry
 from tradercast.feed.reader import Piece, ReadReport
 from tradercast.links import Link
 from tradercast.market.interval import Interval
 from tradercast.paths import DataDir
-from tradercast.timerange import TimeLike, TimeRange, format_time_ns, parse_time_ns
-
-OnMissing = Literal["raise", "warn", "ignore"]
+from tradercast.timerange import TimeLike, TimeRange, parse_time_ns
 
 
 class AsyncClient:
@@ -176,14 +174,17 @@ class AsyncClient:
         NoPeerError, UnknownSymbolError, AmbiguousSymbolError, ForkError
         """
         wanted = TimeRange.parse(start, end)
-        _check_on_missing(on_missing)
+        check_on_missing(on_missing)
         feed, plans = await self._opener.planned(symbol, wanted, exchange, sync=sync)
         report = ReadReport()
         pieces = [piece async for piece in feed.load(plans, report)]
         await self._settle(feed, plans, report, on_missing)
         joined = Piece.joined(pieces)
         return TradesResult(
-            joined.trades, joined.numbers, gaps=report.gaps, origin=await self._origin(feed, wanted)
+            joined.trades,
+            joined.numbers,
+            gaps=report.gaps,
+            origin=await origin_of(self._node, feed, wanted),
         )
 
     async def iter_trades(
@@ -201,9 +202,9 @@ class AsyncClient:
         What is missing is raised at the end, behind everything that is there.
         """
         wanted = TimeRange.parse(start, end)
-        _check_on_missing(on_missing)
+        check_on_missing(on_missing)
         feed, plans = await self._opener.planned(symbol, wanted, exchange, sync=sync)
-        report, origin = ReadReport(), await self._origin(feed, wanted)
+        report, origin = ReadReport(), await origin_of(self._node, feed, wanted)
         seen = 0
         async for piece in feed.read(plans, report):
             gaps, seen = report.gaps[seen:], len(report.gaps)
@@ -246,12 +247,12 @@ class AsyncClient:
         """
         step = Interval.parse(interval)
         wanted = whole_intervals(TimeRange.parse(start, end), step)
-        _check_on_missing(on_missing)
+        check_on_missing(on_missing)
         feed, plans = await self._opener.planned(symbol, wanted, exchange, sync=sync)
         report = ReadReport()
         candles = await candles_of_trades(feed, plans, step, report, fill=fill)
         await self._settle(feed, plans, report, on_missing)
-        origin = await self._origin(feed, wanted)
+        origin = await origin_of(self._node, feed, wanted)
         return CandlesResult(candles, interval, gaps=report.gaps, origin=origin)
 
     async def follow(
@@ -317,6 +318,40 @@ class AsyncClient:
         self._check()
         return found
 
+    async def book_snapshots(
+        self,
+        symbol: str,
+        start: TimeLike,
+        end: TimeLike,
+        *,
+        every: str | int = "1s",
+        depth: int = 15,
+        exchange: str | None = None,
+        sync: bool = True,
+        on_missing: OnMissing = "raise",
+    ) -> BookSnapshots:
+        """The order book at fixed steps, as columns: the best levels of both sides.
+
+        Parameters
+        ----------
+        symbol, start, end, exchange, sync, on_missing
+            As of `trades`; the book at each step is that of `book_at`.
+        every : str or int
+            ``100ms``, ``1s``, ``5m``, ``1h`` …, or ns.  The first step is at `start`.
+        depth : int
+            Levels of each side.
+
+        Raises
+        ------
+        MissingDataError, NoPeerError, UnknownSymbolError, AmbiguousSymbolError, ForkError
+        """
+        steps = Steps.parse(start, end, every, depth)
+        check_on_missing(on_missing)
+        feed, taken, report = await self._books.steps(symbol, steps, exchange=exchange, sync=sync)
+        self._check()
+        tell_missing(feed, steps.time_range, report, on_missing, stacklevel=3)
+        return BookSnapshots(feed, steps.times, depth, taken)
+
     async def gaps(
         self,
         symbol: str,
@@ -349,38 +384,10 @@ class AsyncClient:
         if self._node.fork is not None:
             raise self._node.fork
 
-    async def _origin(self, feed: OpenFeed, wanted: TimeRange) -> Origin:
-        checkpoints = [
-            await self._node.remember(core)
-            for each in feed.segments
-            for core in (each.reader.archive, each.reader.tail)
-        ]
-        kept = tuple(checkpoint for checkpoint in checkpoints if checkpoint is not None)
-        return Origin(feed.feed, wanted, feed.publisher.root, kept)
-
     async def _settle(
         self, feed: OpenFeed, plans: list[SegmentPlan], report: ReadReport, on_missing: OnMissing
     ) -> None:
         self._check()
         if report.records:
             self._opener.keep(feed)
-        if not report.missing or on_missing == "ignore":
-            return
-        missing = report.missing_times(plans[0].plan.time_range)
-        first, last = missing[0][0], missing[-1][1]
-        text = (
-            f"{sum(b - a for a, b in report.missing):,} records of {feed.feed} between "
-            f"{format_time_ns(first)} and {format_time_ns(last)} could not be had"
-        )
-        if on_missing == "raise":
-            raise MissingDataError(
-                text, missing=missing, hint="try again later, or pass on_missing='ignore'"
-            )
-        warnings.warn(text, stacklevel=3)
-
-
-def _check_on_missing(word: str) -> None:
-    if word not in get_args(OnMissing):
-        raise UsageError(
-            f"on_missing can not be {word!r}", hint=f"use {', '.join(get_args(OnMissing))}"
-        )
+        tell_missing(feed.feed, plans[0].plan.time_range, report, on_missing)

@@ -7,10 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tradercast.client.api import AsyncClient, OnMissing
+from tradercast.client.api import AsyncClient
 from tradercast.client.book import BookAt
+from tradercast.client.book_snapshots import BookSnapshots
 from tradercast.client.candle_results import CandlesResult
 from tradercast.client.gaps import FeedGaps
+from tradercast.client.missing import OnMissing
 from tradercast.client.portal import Portal
 from tradercast.client.results import TradesResult
 from tradercast.client.sync import SyncProgress, SyncResult
@@ -276,6 +278,46 @@ class Client:
         NoPeerError, UnknownSymbolError, AmbiguousSymbolError
         """
         return self._portal.call(self._client.book_at(symbol, time, exchange=exchange, sync=sync))
+
+    def book_snapshots(
+        self,
+        symbol: str,
+        start: TimeLike,
+        end: TimeLike,
+        *,
+        every: str | int = "1s",
+        depth: int = 15,
+        exchange: str | None = None,
+        sync: bool = True,
+        on_missing: OnMissing = "raise",
+    ) -> BookSnapshots:
+        """The order book at fixed steps, as columns: the best levels of both sides.
+
+        Parameters
+        ----------
+        symbol, start, end, exchange, sync, on_missing
+            As of `trades`; the book at each step is that of `book_at`.
+        every : str or int
+            ``100ms``, ``1s``, ``5m``, ``1h`` …, or ns.  The first step is at `start`.
+        depth : int
+            Levels of each side.
+
+        Raises
+        ------
+        MissingDataError, NoPeerError, UnknownSymbolError, AmbiguousSymbolError, ForkError
+        """
+        return self._portal.call(
+            self._client.book_snapshots(
+                symbol,
+                start,
+                end,
+                every=every,
+                depth=depth,
+                exchange=exchange,
+                sync=sync,
+                on_missing=on_missing,
+            )
+        )
 
     def gaps(
         self,

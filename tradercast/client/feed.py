@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from tradercast.client.manifest import Origin
 from tradercast.client.node import Node
 from tradercast.client.publisher import OpenPublisher
 from tradercast.errors import UnknownSymbolError
@@ -107,3 +108,14 @@ async def open_feed(
 
     segments = await asyncio.gather(*(opened(segment) for segment in entry.segments))
     return OpenFeed(publisher, entry, tuple(segments))
+
+
+async def origin_of(node: Node, feed: OpenFeed, wanted: TimeRange) -> Origin:
+    """Where the records of a range are from, with what was signed of their logs."""
+    checkpoints = [
+        await node.remember(core)
+        for each in feed.segments
+        for core in (each.reader.archive, each.reader.tail)
+    ]
+    kept = tuple(checkpoint for checkpoint in checkpoints if checkpoint is not None)
+    return Origin(feed.feed, wanted, feed.publisher.root, kept)

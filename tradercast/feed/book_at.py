@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,6 +95,44 @@ class BookReader:
             reader.tail, tail_length, index.end_seq, wait=reader.remote, stall_s=reader.stall_s
         )
         return await self._behind_chunks(time_ns, index, tail)
+
+    async def runs(
+        self, time_range: TimeRange, report: ReadReport
+    ) -> AsyncIterator[tuple[int, Keyframe | None, BookMessages]]:
+        """Records that give the book at every time of a range, and those that settle the last.
+
+        Yields
+        ------
+        first_seq, keyframe, messages
+            Of each chunk, and of tail blocks without a keyframe.  What nobody has is left out
+            and noted in `report`.
+        """
+        reader = self._reader
+        archive_length, tail_length = await reader.lengths()
+        index = await ArchiveIndex.load(
+            reader.archive, archive_length, wait=reader.remote, stall_s=reader.stall_s
+        )
+        first = await index.chunk_past(time_range.start_ns)
+        if first is None:
+            first = await index.chunk_of_seq(index.end_seq - 1)
+        last = await index.chunk_past(time_range.end_ns - 1)
+        refs = await index.chunks_between(
+            first.first_seq if first else 0, last.end_seq if last else index.end_seq
+        )
+        tail = None
+        if last is None:
+            tail = await locate_tail(
+                reader.tail, tail_length, index.end_seq, wait=reader.remote, stall_s=reader.stall_s
+            )
+        plan = Plan(time_range, tuple(refs), tail, index.end_seq)
+        async for ref, data in reader.chunk_blocks(plan, report):
+            header, keyframe, messages = await asyncio.to_thread(decode_book, data)
+            check_header(header, ref)
+            yield ref.first_seq, keyframe, messages
+        if tail is not None:
+            async for data, begin, end in reader.tail_blocks(plan, report):
+                header, _, messages = await asyncio.to_thread(decode_book, data)
+                yield begin, None, messages[begin - header.first_seq : end - header.first_seq]
 
     async def _behind_chunks(
         self, time_ns: int, index: ArchiveIndex, tail: TailPart | None
