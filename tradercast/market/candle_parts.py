@@ -30,6 +30,12 @@ class Parts:
     last_ns: I64
 
     @classmethod
+    def empty(cls) -> Parts:
+        """No parts."""
+        none = np.zeros(0, np.int64)
+        return cls(Candles.empty(), none, none)
+
+    @classmethod
     def concat(cls, parts: Sequence[Parts]) -> Parts:
         """All of them, one after the other."""
         if len(parts) == 1:

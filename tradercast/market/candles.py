@@ -95,7 +95,11 @@ class CandleBuilder:
 
     def candles(self) -> Candles:
         """All candles so far, by time; the last may not be complete."""
-        return self._merge().candles
+        return self.parts().candles
+
+    def parts(self) -> Parts:
+        """The same with the times of the trades that opened and closed each."""
+        return self._merge() if self._parts else Parts.empty()
 
     def _keep(self, parts: Parts) -> None:
         self._parts.append(parts)
