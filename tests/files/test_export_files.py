@@ -107,7 +107,7 @@ def test_a_full_disk(tmp_path, monkeypatch, kind):
         def abort(self):
             pass
 
-    monkeypatch.setattr(export_module, "_writer", lambda file, kind: Full())
+    monkeypatch.setattr(export_module, "_writer", lambda *_: Full())
 
     with pytest.raises(DiskFullError, match="no room for"):
         export(tmp_path / f"x.{kind}", [(trades(), None)])

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradercast.decimals import Decimals
 from tradercast.ids import ABSENT, Ids
@@ -59,7 +60,7 @@ def _optional(field: str, array: Any, spec: ColumnSpec) -> I64 | Ids:
     if _is_text(array.type):
         converted: I64 | Ids = text_field(field, _texts(field, array), spec)
         return converted
-    there = ~array.is_null().to_numpy(zero_copy_only=False)
+    there = ~_is_null(array)
     some = array.filter(array.is_valid()) if array.null_count else array
     if field == "ts_recv":
         times = np.full(len(array), NO_TIME, np.int64)
@@ -86,7 +87,7 @@ def _times(field: str, array: Any, rule: TimeRule) -> I64:
         return checked(field, plain, lambda p: values.times_from_numbers(p, rule), not_a_time(rule))
     # the type knows its unit better than the rule does
     typed = TimeRule(array.type.unit)
-    counts = Decimals.from_ints(array.cast(pyarrow.int64()).to_numpy())
+    counts = Decimals.from_ints(_plain(array.cast(pyarrow.int64())))
     times = checked(field, counts, lambda c: values.times_from_numbers(c, typed), not_a_time(typed))
     if rule.zone is None or array.type.tz is not None:
         return times
@@ -110,11 +111,11 @@ def _numbers(field: str, array: Any) -> Decimals:
         array = array.cast(pyarrow.decimal128(20, 0))
         kind = array.type
     if types.is_integer(kind):
-        return Decimals.from_ints(array.to_numpy().astype(np.int64, copy=False))
+        return Decimals.from_ints(_plain(array).astype(np.int64, copy=False))
     if types.is_float64(kind):
-        return checked(field, array.to_numpy(), Decimals.from_floats, "is not a number")
+        return checked(field, _plain(array), Decimals.from_floats, "is not a number")
     if types.is_floating(kind):  # the shortest text of its own width
-        texts = array.to_numpy().astype(np.str_).astype(np.bytes_)
+        texts = _plain(array).astype(np.str_).astype(np.bytes_)
         return checked(field, texts, Decimals.from_strings, "is not a number")
     if types.is_decimal(kind):
         return _decimals(field, array)
@@ -147,7 +148,7 @@ def _sides(array: Any, spec: ColumnSpec) -> U8:
         words = encoded.dictionary.cast(pyarrow.string())
     except pyarrow.ArrowException:
         raise RowError(0, f"side has the type {array.type}") from None
-    place = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+    place = _plain(encoded.indices.fill_null(-1)).astype(np.int64)
     texts = _texts("side", words)
     codes = np.zeros(len(texts) + 1, np.uint8)  # the last is for null: unknown
     try:
@@ -179,7 +180,7 @@ def _texts(field: str, array: Any) -> values.Bytes:
     at = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
     buffer = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
     start, stop = at[:-1], at[1:].copy()
-    null = array.is_null().to_numpy(zero_copy_only=False)
+    null = _is_null(array)
     stop[null] = start[null]
     # numpy drops zero bytes at the end of a text, so a text that has any is refused
     nul = np.flatnonzero(buffer[at[0] : at[-1]] == 0)
@@ -191,5 +192,16 @@ def _texts(field: str, array: Any) -> values.Bytes:
 
 def _refuse_nulls(field: str, array: Any) -> None:
     if array.null_count:
-        row = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
+        row = int(np.flatnonzero(_is_null(array))[0])
         raise RowError(row, f"{field} is empty")
+
+
+def _plain(array: Any) -> NDArray[Any]:
+    """The numbers of an array without nulls; its own `to_numpy` loads pandas, which takes long."""
+    numbers: NDArray[Any] = np.from_dlpack(array)
+    return numbers
+
+
+def _is_null(array: Any) -> NDArray[np.bool_]:
+    pyarrow = importlib.import_module("pyarrow")
+    return _plain(array.is_null().cast(pyarrow.uint8())).view(np.bool_)
