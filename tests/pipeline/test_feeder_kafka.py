@@ -68,6 +68,29 @@ def test_only_committed_messages_are_fed_and_a_stop_is_quick(
         assert (stopped["appended"], stopped["message"]) == (3_000, 29)
 
 
+def test_a_topic_that_is_not_there_yet_is_waited_for_while_others_are_fed(
+    kafka: Any, topic: str, tmp_path: Path
+) -> None:
+    trades, late = market(300, seed=1), market(200, seed=2)
+    later = f"{topic}-later"
+    Writer(kafka.bootstrap, topic).write(messages_of(trades, 100))
+    with machine(tmp_path / "one") as node:
+        # the first of the topics is what the turn to list feeds is held by
+        feeding = start_feeder(node, kafka.bootstrap, f"{later},{topic}")
+        assert feeding.ready["waiting_for"] == [later]
+        wait_until(lambda: feeding.metric("message") == 2)
+        assert feeding.health() == (503, f"waiting for topic {later}")
+
+        kafka.topics.create(later, 2)
+        Writer(kafka.bootstrap, later).write(messages_of(late, 100, feed=IDLE))
+
+        feeding.reaches(1, IDLE)
+        feeding.reaches(2)
+        assert feeding.health() == (200, None)
+        assert f"waiting for topic {later}" in feeding.stderr
+        assert ids_that_a_stranger_reads(tmp_path / "reader", feeding.link, IDLE) == ids(late)
+
+
 def test_repeats_cut_otherwise_and_across_a_restart_are_dropped(
     kafka: Any, topic: str, tmp_path: Path
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shutil
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,6 +83,15 @@ class Feeding(Command):
             rf'^tradercast_feeder_{name}\{{feed="{feed}"\}} (\S+)$', text, re.MULTILINE
         )
         return int(float(found[1])) if found else -1
+
+    def health(self) -> tuple[int, str | None]:
+        """The status of its health check, and what it says is wrong."""
+        try:
+            with urllib.request.urlopen(f"http://{self.ready['metrics']}/health") as page:
+                return page.status, json.load(page)["trouble"]
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, json.load(refused)["trouble"]
 
     def reaches(self, message: int, feed: FeedId = FEED, timeout_s: float = 60.0) -> None:
         """Wait until a message is durable, and the catalog lists the feed for peers to find."""

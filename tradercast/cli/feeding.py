@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -74,6 +74,7 @@ class Running:
     link: str
     feeder: Feeder
     metrics: Address | None
+    missing: Callable[[], Sequence[str]]
     work: Callable[[], Any]
 
 
@@ -145,7 +146,7 @@ async def feeding(
                     task.cancel()
 
         link = str(host.link(identity.root))
-        yield Running(node, host, link, feeder, metrics, work)
+        yield Running(node, host, link, feeder, metrics, lambda: source.missing, work)
 
 
 class Listing:

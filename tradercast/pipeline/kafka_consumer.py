@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -26,7 +26,7 @@ from confluent_kafka import (
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
-from tradercast.errors import ServiceError, UsageError
+from tradercast.errors import ServiceError
 from tradercast.pipeline.feeder_input import Envelope, Place
 from tradercast.pipeline.feeder_positions import Positions
 
@@ -86,9 +86,10 @@ class KafkaSource:
         self._consumer: Consumer | None = None
         self._admin: AdminClient | None = None
         self._refresh_at = 0.0
-        self._missed = False  # a topic, when last asked
+        self._missed = False  # a topic that is read, when last asked
+        self._error: str | None = None  # since the last message that came
+        self.missing: tuple[str, ...] = ()  # topics that were not there yet, when last asked
         self.renewed: set[str] = set()  # topics that are not those of the positions
-        self.trouble: str | None = None  # since the last message that came
         self.highest: dict[Place, int] = {}  # the offset behind the newest message of each
 
     async def __aenter__(self) -> Self:
@@ -114,6 +115,13 @@ class KafkaSource:
             await self._call(self._consumer.close)
             self._consumer = None
         await asyncio.to_thread(self._threads.shutdown, wait=True)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why less comes than there may be, in one sentence; None if nothing is wrong."""
+        if self._error is None and self.missing:
+            return f"waiting for {_topics(self.missing)}"
+        return self._error
 
     async def batches(self) -> AsyncIterator[Sequence[Envelope]]:
         """Messages as they come, in order within a partition.
@@ -164,10 +172,14 @@ class KafkaSource:
         assert self._consumer is not None
         self._refresh_at = time.monotonic() + REFRESH_S
         known = {(one.topic, one.partition) for one in self._consumer.assignment()}
+        read = {topic for topic, _ in known}
         wanted: list[TopicPartition] = []
-        for topic, (made, count) in self._describe(first).items():
+        described = self._describe(first)
+        if described is None:
+            return
+        for topic, (made, count) in described.items():
             before = self._positions.topics.get(topic, made)
-            if before != made and not first:
+            if before != made and topic in read:
                 raise ServiceError(f"topic {topic} was deleted and made again", hint="start again")
             if before != made:
                 log.warning("topic %s was deleted and made again", topic)
@@ -179,45 +191,50 @@ class KafkaSource:
                     wanted.append(self._start(topic, partition))
         if wanted:
             self._consumer.incremental_assign(wanted)
+        self._miss([topic for topic in self._topics if topic not in described], read)
 
-    def _describe(self, first: bool) -> dict[str, tuple[str, int]]:
+    def _describe(self, first: bool) -> dict[str, tuple[str, int]] | None:
+        """Id and partitions of the topics that are there; None if Kafka does not tell."""
         assert self._admin is not None
+        described = {}
         try:
             found = self._admin.describe_topics(
                 TopicCollection(list(self._topics)), request_timeout=CALL_S
             )
-            described = {name: future.result(CALL_S) for name, future in found.items()}
+            for name, future in found.items():
+                try:
+                    topic = future.result(CALL_S)
+                    described[name] = (str(topic.topic_id), len(topic.partitions))
+                except KafkaException as error:
+                    if error.args[0].code() not in _GONE:
+                        raise
         except (KafkaException, TimeoutError) as error:
             reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
             if not first:  # the broker may be away; what is assigned is read again when it is back
-                if isinstance(error, KafkaException) and error.args[0].code() in _GONE:
-                    self._miss_topics()
                 log.warning("Kafka does not tell its topics: %s", reason)
-                return {}
-            if isinstance(error, KafkaException) and error.args[0].code() in _GONE:
-                raise UsageError(
-                    f"Kafka has not all of the topics {', '.join(self._topics)}",
-                    hint="the listener makes them; check --topics",
-                ) from None
+                return None
             raise ServiceError(
                 f"Kafka at {self._config.get('bootstrap.servers')} does not tell its topics: "
                 f"{reason}",
                 hint="check the address, and that the broker runs",
             ) from None
-        self.trouble = None  # it answers
-        self._missed = False
-        return {
-            name: (str(topic.topic_id), len(topic.partitions)) for name, topic in described.items()
-        }
+        self._error = None  # it answers
+        return described
 
-    def _miss_topics(self) -> None:
-        if self._missed:
-            raise ServiceError(
-                f"not all of the topics {', '.join(self._topics)} are there any more",
-                hint=_GONE_HINT,
+    def _miss(self, missing: Sequence[str], read: Collection[str]) -> None:
+        """Wait for topics that are not there; those that were read do not go unnoticed."""
+        gone = [topic for topic in missing if topic in read]
+        if gone and self._missed:
+            raise ServiceError(f"{_topics(gone)} is not there any more", hint=_GONE_HINT)
+        self._missed = bool(gone)
+        absent = tuple(topic for topic in missing if topic not in read)
+        if absent and absent != self.missing:
+            log.warning(
+                "waiting for %s, which the listener makes; is --topics right?", _topics(absent)
             )
-        self._missed = True
-        self._refresh_at = time.monotonic() + AGAIN_S
+        self.missing = absent
+        if missing:
+            self._refresh_at = time.monotonic() + AGAIN_S
 
     def _start(self, topic: str, partition: int) -> TopicPartition:
         assert self._consumer is not None
@@ -259,7 +276,7 @@ class KafkaSource:
                 break
             found = self._consumer.consume(64, 0)  # what is there already
         if envelopes:
-            self.trouble = None
+            self._error = None
             self._note_ends({envelope.place for envelope in envelopes})
         return envelopes
 
@@ -286,9 +303,9 @@ class KafkaSource:
         self._on_error(error)
 
     def _on_error(self, error: KafkaError) -> None:
-        if self.trouble is None:
+        if self._error is None:
             log.warning("Kafka: %s", error.str())
-        self.trouble = error.str()
+        self._error = error.str()
 
     def _note_ends(self, places: set[Place]) -> None:
         assert self._consumer is not None
@@ -305,3 +322,7 @@ class KafkaSource:
             self._consumer.commit(offsets=wanted, asynchronous=True)
         except KafkaException as error:
             log.info("offsets are not committed: %s", error.args[0].str())
+
+
+def _topics(names: Sequence[str]) -> str:
+    return f"topic {names[0]}" if len(names) == 1 else f"topics {', '.join(names)}"

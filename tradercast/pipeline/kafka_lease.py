@@ -78,6 +78,7 @@ class KafkaLease:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "latest",
                 "queued.max.messages.kbytes": 1,
+                "topic.metadata.refresh.interval.ms": 5_000,  # the topic may be yet to come
             }
         )
         try:

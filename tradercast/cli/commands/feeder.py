@@ -107,10 +107,13 @@ async def feeder(
                     "peer": format_address(running.host.peer),
                     "metrics": format_address(running.metrics) if running.metrics else None,
                     "topics": list(options.topics),
+                    "waiting_for": list(running.missing()),
                 }
             )
             cli.out.print(f"peers connect to  {format_address(running.host.peer)}")
             cli.out.print(f"link              {running.link}")
+            for topic in running.missing():
+                cli.out.note(f"waiting for topic {topic}")
             try:
                 await running.work()
             finally:
