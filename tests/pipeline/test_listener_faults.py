@@ -6,6 +6,7 @@ import json
 import random
 import re
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
+from support.commands import wait_until
 from support.listening import (
     SYMBOLS,
     ListenerProcess,
@@ -142,6 +144,23 @@ def test_mongod_is_killed(chain: Chain) -> None:
         acked = inserter.finish()
 
     check(acked, chain.topic.wait_for_ids(acked, chain.listener.log))
+
+
+def test_a_broker_that_is_away_at_the_start_is_waited_for_and_told(chain: Chain) -> None:
+    chain.kafka.kill()
+    metrics = PortLease.take()
+    with metrics, chain.another("--metrics", f"127.0.0.1:{metrics.number}") as listener:
+        wait_until(lambda: "Kafka does not answer" in listener.log(), complaint=listener.log)
+        status, said = get(metrics.number, "health")
+        acked = chain.insert(chain.documents(range(100)))
+        chain.kafka.start()
+
+        check(acked, chain.topic.wait_for_ids(acked, listener.log))
+        wait_until(lambda: get(metrics.number, "health")[0] == 200)
+
+    assert status == 503
+    assert "Kafka does not answer" in json.loads(said)["trouble"]
+    assert listener.log().count("Kafka does not answer") == 1
 
 
 def test_the_broker_is_killed(chain: Chain) -> None:
@@ -306,5 +325,9 @@ def test_it_stops_in_time_while_the_broker_is_away(
 
 def get(port: int, path: str) -> tuple[int, str]:
     """An answer of the service."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as answer:
-        return answer.status, answer.read().decode()
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.read().decode()

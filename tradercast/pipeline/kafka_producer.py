@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,6 @@ T = TypeVar("T")
 
 STEP_S = 3.0  # no call blocks for longer, so that stopping never takes longer
 COMMIT_S = 120.0
-OPEN_S = 60.0
 TRANSACTION_S = 60.0
 MAX_ABORTS = 8
 _FENCED = frozenset(
@@ -45,15 +45,24 @@ class TransactionalProducer:
     config : mapping
         How to connect: ``bootstrap.servers`` and what the cluster asks for.
     transactional_id : str
+    on_wait : callable, optional
+        Called, in any thread, with what it waits for at this moment, in one sentence.
     """
 
-    def __init__(self, config: Mapping[str, object], transactional_id: str) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, object],
+        transactional_id: str,
+        on_wait: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self._config: dict[str, Any] = {"log_level": 3, **config}
         self._id = transactional_id
         self._threads = ThreadPoolExecutor(1, f"kafka {transactional_id}")
         self._stopping = threading.Event()
         self._producer: Producer | None = None
         self._admin: AdminClient | None = None
+        self._on_wait = on_wait
+        self._error: str | None = None  # the newest one of the connections
         self.aborted = 0
 
     async def __aenter__(self) -> Self:
@@ -113,6 +122,7 @@ class TransactionalProducer:
             {
                 **self._config,
                 "logger": log,
+                "error_cb": self._on_error,
                 "transactional.id": self._id,
                 "transaction.timeout.ms": int(TRANSACTION_S * 1_000),
                 "linger.ms": 2,
@@ -123,7 +133,9 @@ class TransactionalProducer:
         )
         producer = self._producer
         try:
-            self._until(OPEN_S, lambda: producer.init_transactions(STEP_S), "Kafka does not answer")
+            self._until(
+                math.inf, lambda: producer.init_transactions(STEP_S), "Kafka does not answer"
+            )
         except KafkaException as error:
             raise ServiceError(f"Kafka refuses a producer: {error.args[0].str()}") from None
 
@@ -177,14 +189,22 @@ class TransactionalProducer:
         while True:
             try:
                 work()
+                self._error = None
                 return
             except KafkaException as error:
                 why: KafkaError = error.args[0]
                 _raise_if_fenced(why)
                 if why.fatal() or why.txn_requires_abort() or not why.retriable():
                     raise
+                if self._producer is not None:
+                    self._producer.poll(0)  # has it tell why
+                reason = f"{complaint}: {self._error or why.str()}"
                 if self._stopping.is_set() or time.monotonic() > until:
-                    raise ServiceError(f"{complaint}: {why.str()}") from None
+                    raise ServiceError(reason) from None
+                self._on_wait(reason)
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._error = error.str()
 
 
 def _raise_if_fenced(error: KafkaError) -> None:

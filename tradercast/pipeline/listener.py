@@ -121,11 +121,12 @@ class Listener:
             committed = self.counts.transactions
             try:
                 async with TransactionalProducer(
-                    self._kafka, self._options.transactional_id
+                    self._kafka, self._options.transactional_id, self._wait
                 ) as producer:
                     await self._carry(producer)
             except _KafkaLostError as error:
                 self.counts.connected = False
+                self.counts.trouble = str(error)
                 self.counts.restarts += 1
                 self.counts.waiting = 0
                 wait_s = FIRST_WAIT_S if self.counts.transactions > committed else wait_s
@@ -133,10 +134,16 @@ class Listener:
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
+    def _wait(self, reason: str) -> None:
+        if self.counts.trouble is None:
+            log.warning("%s; waiting", reason)
+        self.counts.trouble = reason
+
     async def _carry(self, producer: TransactionalProducer) -> None:
         with _kafka_calls():
             writer = await _Writer.open(producer, self._options, self._clock)
         self.counts.connected = True
+        self.counts.trouble = None
         queue = BatchQueue()
         reader = asyncio.create_task(_read(self._source, writer.state.position, queue))
         under_way: asyncio.Task[None] | None = None

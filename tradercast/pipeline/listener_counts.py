@@ -27,6 +27,8 @@ class ListenerCounts:
         A restart is a new producer that reads the state again.
     connected : bool
         The state was read, and no connection has been given up since.
+    trouble : str or None
+        What Kafka is waited for, in one sentence.
     committed_at : float
         When the last transaction was committed, seconds since 1970.
     position_s : int
@@ -48,6 +50,7 @@ class ListenerCounts:
     aborted: int = 0
     restarts: int = 0
     connected: bool = False
+    trouble: str | None = None
     committed_at: float = 0.0
     position_s: int = 0
     lag_s: float = 0.0
@@ -67,6 +70,7 @@ class ListenerCounts:
         now: float,
     ) -> None:
         """A transaction is in Kafka."""
+        self.trouble = None
         self.transactions += 1
         self.messages += len(messages)
         self.records += sum(message.records for message in messages)

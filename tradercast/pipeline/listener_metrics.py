@@ -51,8 +51,8 @@ def _readings(counts: ListenerCounts, source: MongoSource, now: float) -> Iterat
 
 
 def _trouble(counts: ListenerCounts, source: MongoSource, now: float) -> str | None:
-    if not counts.connected:
-        return "Kafka does not take what is written"
+    if counts.trouble is not None or not counts.connected:
+        return counts.trouble or "Kafka is being connected to"
     if source.trouble is not None:
         return f"MongoDB: {source.trouble}"
     if counts.committed_at and now - counts.committed_at > SILENT_S:
