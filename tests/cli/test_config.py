@@ -36,6 +36,7 @@ async def act(
     fields: Annotated[str, typer.Option("--map")] = "",
     partitions: Annotated[int, typer.Option(min=1)] = 8,
     no_dht: Annotated[bool, typer.Option("--no-dht")] = False,
+    fast: Annotated[bool, typer.Option("--fast", "-f")] = False,
     peer: Annotated[list[str] | None, typer.Option("--peer")] = None,
 ) -> int:
     cli.out.emit(
@@ -46,6 +47,7 @@ async def act(
             "map": fields,
             "partitions": partitions,
             "no-dht": no_dht,
+            "fast": fast,
             "peer": peer,
             "data-dir": str(cli.data_dir.root),
         }
@@ -63,7 +65,7 @@ def app() -> typer.Typer:
 
 def root(ctx: typer.Context, data_dir: RootDataDirOption = None) -> None:
     """As the real one does."""
-    ctx.obj.merge(data_dir, False, False, False)
+    ctx.obj.merge(data_dir, None, None, None)
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -123,6 +125,52 @@ def test_the_order_of_precedence(
     assert found["partitions"] == wanted
 
 
+def test_a_flag_of_the_file_or_the_environment_is_taken_back_by_an_option(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(home, "[act]\nno-dht = true\nfast = true\n")
+    assert run(capsys, "--config", file)["no-dht"] is True
+
+    found = run(capsys, "--config", file, "--with-dht", "--no-fast")
+    monkeypatch.setenv("TRADERCAST_ACT_NO_DHT", "1")
+    monkeypatch.setenv("TRADERCAST_FAST", "1")
+    assert run(capsys)["fast"] is True
+    again = run(capsys, "--with-dht", "--no-fast")
+
+    for each in (found, again):
+        assert (each["no-dht"], each["fast"]) == (False, False)
+
+
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_json_of_the_file_or_the_environment_is_taken_back(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    file = written(home, "json = true\nquiet = true\n")
+    monkeypatch.setenv("TRADERCAST_JSON", "1")
+    given = {
+        "before": ["--no-json", "--no-quiet", "ls", "--config", file],
+        "behind": ["ls", "--no-json", "--no-quiet", "--config", file],
+    }[place]
+    assert main(["ls", "--config", file]) == 0
+    as_json = capsys.readouterr()
+
+    assert main(given) == 0
+    as_text = capsys.readouterr()
+
+    assert all(json.loads(line) for line in as_json.out.splitlines())
+    assert not as_json.err
+    assert "{" not in as_text.out
+    assert as_text.out + as_text.err
+
+
+def test_a_variable_is_named_after_the_option(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADERCAST_ACT_MAP", "price=p")
+
+    assert run(capsys)["map"] == "price=p"
+
+
 def test_every_kind_of_value(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(
         home,
@@ -137,6 +185,7 @@ def test_every_kind_of_value(home: Path, capsys: pytest.CaptureFixture[str]) -> 
         "map": "a=b",
         "partitions": 8,
         "no-dht": True,
+        "fast": False,
         "peer": ["a:1", "b:2"],
         "data-dir": str(home / "data"),  # the environment is before the file
     }

@@ -64,7 +64,7 @@ def test_every_command_and_option_of_the_operators_page_exists() -> None:
         option
         for command in [*COMMANDS.values(), *COMMANDS["identity"].commands.values()]
         for param in command.params
-        for option in param.opts
+        for option in [*param.opts, *param.secondary_opts]
     }
 
     assert set(re.findall(r"`(?:tradercast )?(--[a-z-]+)", text)) <= options

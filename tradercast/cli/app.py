@@ -73,9 +73,9 @@ def root(
     ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     data_dir: RootDataDirOption = None,
-    json: RootJsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
+    json: RootJsonOption = None,
+    quiet: QuietOption = None,
+    debug: DebugOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Market history as append-only signed logs that a swarm replicates."""

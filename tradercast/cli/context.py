@@ -36,13 +36,33 @@ def in_environment(info: Any, name: str, command: str | None = None) -> Any:
     command : str, optional
         Its variables come first: ``TRADERCAST_FEEDER_LISTEN`` before ``TRADERCAST_LISTEN``.
     """
-    long = [text for text in info.param_decls or () if text.startswith("--")]
-    word = (long[0].removeprefix("--") if long else name).replace("-", "_").upper()
+    long = [text for text in _names(info) if text.startswith("--")]
+    word = long[0].partition("/")[0].removeprefix("--") if long else name
+    word = word.replace("-", "_").upper()
     info = copy.copy(info)
     own = [f"{ENV_PREFIX}{command.upper()}_{word}"] if command else []
     info.envvar = [*own, f"{ENV_PREFIX}{word}"]
     info.show_envvar = False  # the rule is told once
     return info
+
+
+def both_ways(info: Any) -> Any:
+    """What typer knows of a flag, which can be taken back: ``--json``, and then ``--no-json``.
+
+    Without it a flag of the settings file would hold for good.
+    """
+    info = copy.copy(info)
+    long = _names(info)[0]
+    if "/" not in long:
+        opposite = long.replace("--no-", "--with-") if "--no-" in long else f"--no-{long[2:]}"
+        info.default = f"{long}/{opposite}"
+    return info
+
+
+def _names(info: Any) -> tuple[str, ...]:
+    """What an option is called; typer keeps the first name where others have a default."""
+    first = info.default if isinstance(info.default, str) else None
+    return (*([first] if first else []), *(info.param_decls or ()))
 
 
 _DATA_DIR = typer.Option(
@@ -52,20 +72,25 @@ _DATA_DIR = typer.Option(
     rich_help_panel=COMMON,
 )
 _JSON = typer.Option(
-    "--json", help="Print JSON, one object a line, on stdout.", rich_help_panel=COMMON
+    "--json/--no-json", help="Print JSON, one object a line, on stdout.", rich_help_panel=COMMON
 )
 DataDirOption = Annotated[Path | None, _DATA_DIR]
-JsonOption = Annotated[bool, _JSON]
+JsonOption = Annotated[bool | None, _JSON]
 # The environment is looked at once, before the command's name: behind it, what it says would beat
 # an option before it.
 RootDataDirOption = Annotated[Path | None, in_environment(_DATA_DIR, "data_dir")]
-RootJsonOption = Annotated[bool, in_environment(_JSON, "json")]
+RootJsonOption = Annotated[bool | None, in_environment(_JSON, "json")]
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=COMMON)
+    bool | None,
+    typer.Option("--quiet/--no-quiet", "-q", help="No progress, no notes.", rich_help_panel=COMMON),
 ]
 DebugOption = Annotated[
-    bool,
-    typer.Option("--debug", help="Log everything, and print tracebacks.", rich_help_panel=COMMON),
+    bool | None,
+    typer.Option(
+        "--debug/--no-debug",
+        help="Log everything, and print tracebacks.",
+        rich_help_panel=COMMON,
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -95,13 +120,18 @@ class Cli:
         self.config = Config()
         self.log_level: LogLevel | None = None
 
-    def merge(self, data_dir: Path | None, json: bool, quiet: bool, debug: bool) -> None:
-        """Take in the options of one more place; a flag given anywhere holds."""
+    def merge(
+        self, data_dir: Path | None, json: bool | None, quiet: bool | None, debug: bool | None
+    ) -> None:
+        """Take in the options of one more place; what is given there holds."""
         if data_dir is not None:
             self.data_dir = DataDir.locate(data_dir)
-        self.out.json |= json
-        self.out.quiet |= quiet
-        self.debug |= debug
+        if json is not None:
+            self.out.json = json
+        if quiet is not None:
+            self.out.quiet = quiet
+        if debug is not None:
+            self.debug = debug
 
     def serve(self, log_format: LogFormat | None, log_level: LogLevel) -> None:
         """From now on this is a service, whose stderr is a log."""
@@ -170,9 +200,9 @@ def _parser(
     def parsed(
         ctx: typer.Context,
         data_dir: Path | None,
-        json: bool,
-        quiet: bool,
-        debug: bool,
+        json: bool | None,
+        quiet: bool | None,
+        debug: bool | None,
         config: Path | None,
         log_format: LogFormat | None = None,
         log_level: LogLevel = LogLevel.INFO,
@@ -193,16 +223,18 @@ def _parser(
 
     common: dict[str, tuple[Any, Any]] = {
         "data_dir": (DataDirOption, None),
-        "json": (JsonOption, False),
-        "quiet": (QuietOption, False),
-        "debug": (DebugOption, False),
+        "json": (JsonOption, None),
+        "quiet": (QuietOption, None),
+        "debug": (DebugOption, None),
         "config": (ConfigOption, None),
     }
     logs = {"log_format": LogFormatOption, "log_level": LogLevelOption} if service else {}
     for key, hint in (hints | logs).items():
-        if named is not None and typing.get_origin(hint) is Annotated:
+        if typing.get_origin(hint) is Annotated:
             kind, info = typing.get_args(hint)
-            hints[key] = Annotated[kind, in_environment(info, key, named)]
+            if named is not None:
+                info = in_environment(info, key, named)
+            hints[key] = Annotated[kind, both_ways(info) if kind is bool and _names(info) else info]
     if service:
         common["log_format"] = (hints["log_format"], None)
         common["log_level"] = (hints["log_level"], LogLevel.INFO)
