@@ -22,7 +22,7 @@ RAW = "binance-raw"
 @pytest.mark.parametrize(
     ("channel", "options", "what"),
     [
-        ("book", {}, "say --format binance-raw"),
+        ("book", {}, "say --format binance-raw.tardis-csv"),
         ("book", {"form": "tardis"}, "'tardis' is no format of book; formats of book are: binance"),
         ("trades", {"form": RAW}, "no format of trades; .*; binance-raw goes with --channel book"),
         ("trades", {"columns": "what"}, "in 'what'"),

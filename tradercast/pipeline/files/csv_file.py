@@ -1,23 +1,25 @@
-"""Delimited text to batches of Trades, a block of bytes at a time."""
+"""Delimited text to batches of records, a block of bytes at a time."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from tradercast.errors import InputError
 from tradercast.pipeline.files import layouts
 from tradercast.pipeline.files.bad_rows import RowError
 from tradercast.pipeline.files.cells import Grid, split
 from tradercast.pipeline.files.columns import ColumnSpec
-from tradercast.pipeline.files.convert import CELL_LIMIT, TIME_LIMIT, trades_from_text
+from tradercast.pipeline.files.convert import CELL_LIMIT, TIME_LIMIT, ColumnOf, trades_from_text
 from tradercast.pipeline.files.opening import ByteStream, Limits
 from tradercast.pipeline.files.values import Bytes
 from tradercast.pipeline.files.zones import with_day
 from tradercast.records import Trades
 
 BLOCK_BYTES = 4 << 20
+T = TypeVar("T")
 
 _DELIMITERS = (b",", b";", b"\t", b"|")
 _BOM = b"\xef\xbb\xbf"
@@ -25,16 +27,16 @@ _NOT_TEXT = "give CSV or JSON lines (plain, .gz, .zst or .zip) or Parquet"
 
 
 @dataclass(frozen=True, eq=False)
-class CsvFile:
+class Rows(Generic[T]):
     """An opened delimited file whose columns are known.
 
     Attributes
     ----------
-    spec : ColumnSpec
-        The mapping in use, given or recognised.
+    make : callable
+        Makes a batch of the columns of some rows; raises `RowError`.
     """
 
-    spec: ColumnSpec
+    make: Callable[[ColumnOf], T]
     _stream: ByteStream
     _limits: Limits
     _delimiter: bytes
@@ -43,7 +45,7 @@ class CsvFile:
     _head: bytes
     _header_lines: int
 
-    def batches(self) -> Iterator[Trades]:
+    def batches(self) -> Iterator[T]:
         """Every row, in order, some ten thousand at a time.
 
         Raises
@@ -61,12 +63,12 @@ class CsvFile:
             self._refuse_nul(block, rows, lines)
             try:
                 grid, used = split(block, self._delimiter, self._width)
-                trades = self._trades(grid)
+                batch = self._batch(grid) if len(grid) else None
             except RowError as error:
                 raise self._broken(error, block, rows, lines) from None
-            if len(trades):
-                yield trades
-            rows += len(trades)
+            if batch is not None:
+                yield batch
+            rows += len(grid)
             lines += block.count(b"\n", 0, used)
             text = text[used:]
             if final and text.strip(b"\r\n"):
@@ -75,10 +77,8 @@ class CsvFile:
                 what = f"longer than {self._limits.max_row} bytes, or a quote is never closed"
                 raise self._error(rows + 1, lines + 1, what)
 
-    def _trades(self, grid: Grid) -> Trades:
-        if not len(grid):
-            return Trades.empty()
-        return trades_from_text(lambda field: self._texts(grid, field), self.spec)
+    def _batch(self, grid: Grid) -> T:
+        return self.make(lambda field: self._texts(grid, field))
 
     def _texts(self, grid: Grid, field: str) -> Bytes:
         cells = grid.column(self._index[field])
@@ -98,6 +98,49 @@ class CsvFile:
 
     def _error(self, row: int, line: int, what: str) -> InputError:
         return InputError(f"{self._stream.name}: row {row} (line {line}): {what}")
+
+
+@dataclass(frozen=True, eq=False)
+class CsvFile:
+    """An opened delimited file of trades.
+
+    Attributes
+    ----------
+    spec : ColumnSpec
+        The mapping in use, given or recognised.
+    """
+
+    spec: ColumnSpec
+    _rows: Rows[Trades]
+
+    def batches(self) -> Iterator[Trades]:
+        """As `Rows.batches`."""
+        return self._rows.batches()
+
+
+def open_named(
+    stream: ByteStream,
+    head: bytes,
+    names: Sequence[str],
+    make: Callable[[ColumnOf], T],
+    limits: Limits,
+) -> Rows[T]:
+    """A file of comma-separated values with a header that has these columns.
+
+    Raises
+    ------
+    InputError
+        If the file is no text, has no rows, or a column is not there.
+    """
+    line, rest = _first_line(head.removeprefix(_BOM), stream.name, limits)
+    found = _cells(line, b",", stream.name)
+    for name in names:
+        if name not in found:
+            raise InputError(
+                f"{stream.name} has no column {name!r}", hint=f"it needs {','.join(names)}"
+            )
+    index = {name: found.index(name) for name in names}
+    return Rows(make, stream, limits, b",", len(found), index, rest, 1)
 
 
 def open_csv(
@@ -142,8 +185,9 @@ def open_csv(
         field: layouts.find_column(source, names, len(cells), stream.name)
         for field, (source, _) in spec.items.items()
     }
-    return CsvFile(
-        with_day(spec, [stream.name, stream.member]),
+    dated = with_day(spec, [stream.name, stream.member])
+    rows = Rows(
+        lambda column: trades_from_text(column, dated),
         stream,
         limits,
         delimiter,
@@ -152,6 +196,7 @@ def open_csv(
         rest if names else head,
         lines + (names is not None),
     )
+    return CsvFile(dated, rows)
 
 
 def whole_rows(text: bytes, final: bool) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tradercast.book_messages import BookMessages
 from tradercast.errors import UsageError
 from tradercast.feeds import FeedId, normalise_symbol
 from tradercast.pipeline.files.binance_raw import read_book
@@ -14,10 +15,11 @@ from tradercast.pipeline.files.columns import parse_columns
 from tradercast.pipeline.files.lines import lines_of
 from tradercast.pipeline.files.opening import Limits, open_bytes
 from tradercast.pipeline.files.reading import SourceInfo, read_trades, survey, total_size
+from tradercast.pipeline.files.tardis_book import read_tardis
 from tradercast.records import Trades
 from tradercast.runs import Records
 
-FORMATS = {"trades": (), "book": ("binance-raw",)}
+FORMATS = {"trades": (), "book": ("binance-raw", "tardis-csv")}
 """Per channel the formats that files say nothing of by themselves."""
 
 
@@ -48,14 +50,17 @@ class TradeFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class BinanceCaptures:
-    """Raw captures of Binance's book; `symbol` is what they must be of."""
+class BookFiles:
+    """Files of a book in one of its formats; `symbol` is what they must be of."""
 
     paths: Sequence[Path]
     symbol: str
+    form: str
 
-    def batches(self) -> Iterator[Records]:
+    def batches(self) -> Iterator[BookMessages]:
         """All messages and gaps, in the order in which they make the book."""
+        if self.form == "tardis-csv":
+            return read_tardis(self.paths, self.symbol)
         return read_book(self._captures(), self.symbol)
 
     def survey(self) -> SourceInfo:
@@ -125,7 +130,7 @@ def source_files(
         )
     if columns is not None:
         raise UsageError(f"--columns says nothing of {form}", hint="leave it out")
-    return BinanceCaptures(paths, normalise_symbol(native_symbol or feed.symbol))
+    return BookFiles(paths, normalise_symbol(native_symbol or feed.symbol), form)
 
 
 def _wrong_format(channel: str, form: str, known: Sequence[str]) -> UsageError:
