@@ -30,17 +30,28 @@ class History:
         """The records before this one are in the archive, the others in the tail."""
         return self._segment.archive.end_seq
 
+    @property
+    def opened(self) -> tuple[int, Trades] | None:
+        """The first seq and the records behind the last finished chunk, if there are some."""
+        sealer = self._segment.tail.sealer
+        if sealer.end_seq == sealer.open_seq:
+            return None
+        records = sealer.open_records()
+        assert isinstance(records, Trades)
+        return sealer.open_seq, records
+
     async def last(self, count: int) -> AsyncIterator[tuple[int, Trades]]:
         """The last `count` records, at least, in order: runs, each with its first seq."""
-        end = self._segment.end_seq
+        async for run in self.since(max(0, self._segment.end_seq - count)):
+            yield run
+
+    async def since(self, seq: int) -> AsyncIterator[tuple[int, Trades]]:
+        """The records from `seq` on, and some before it in its chunk: as of `last`."""
         index = await self.index()
-        for ref in await index.chunks_between(max(0, end - count), self.sealed_seq):
+        for ref in await index.chunks_between(seq, self.sealed_seq):
             yield ref.first_seq, await self.load(ref)
-        sealer = self._segment.tail.sealer
-        if sealer.end_seq > sealer.open_seq:
-            records = sealer.open_records()
-            assert isinstance(records, Trades)
-            yield sealer.open_seq, records
+        if self.opened is not None:
+            yield self.opened
 
     async def index(self) -> ArchiveIndex:
         """The index of what this writer has sealed."""

@@ -24,9 +24,12 @@ from tradercast.cli.options import BootstrapOption, PeerOption
 from tradercast.cli.text import count, size
 from tradercast.client.node import Node
 from tradercast.client.publishing import feed_writer, own_link
-from tradercast.errors import InputError
+from tradercast.errors import InputError, UsageError
 from tradercast.feed.bulk import ImportProgress, ImportReport
+from tradercast.feed.candle_source import minute_candles
+from tradercast.feed.channel import CANDLES, TRADES
 from tradercast.feed.entries import MAIN
+from tradercast.feed.source import Batches
 from tradercast.feeds import FeedId, check_name, normalise_symbol
 from tradercast.paths import DIRECTORY_PORT, LOOPBACK, PEER_PORT
 from tradercast.pipeline.files.sources import FORMATS, Files, source_files
@@ -37,6 +40,7 @@ EXAMPLES = (
     "    --columns 'ts_event=timestamp_ms:ms,price=price,size=quantity'",
     "tradercast publish capture.jsonl.gz --exchange binance --symbol btcusdt \\",
     "    --channel book --format binance-raw",
+    "tradercast publish trades.csv.gz --exchange bitfinex --symbol btcusd --candles",
     "tradercast publish 2019.csv --exchange bitfinex --symbol btcusd --segment history",
 )
 
@@ -70,6 +74,9 @@ async def publish(
             help="Which column is what: 'ts_event=COLUMN:UNIT,price=COLUMN,size=COLUMN,…'",
         ),
     ] = None,
+    candles: Annotated[
+        bool, typer.Option("--candles", help="Also a feed of minute candles of the trades.")
+    ] = False,
     segment: Annotated[
         str, typer.Option("--segment", help="Another part of the feed: history loaded later.")
     ] = MAIN,
@@ -94,6 +101,8 @@ async def publish(
     """
     feed = FeedId(check_name(exchange, "exchange"), normalise_symbol(symbol), channel)
     check_name(segment, "segment")
+    if candles and feed.channel != TRADES.name:
+        raise UsageError("--candles makes candles of trades", hint=f"leave it out for {channel}")
     source = source_files(feed, files, columns=columns, form=form, native_symbol=native_symbol)
     options = host_options(listen, advertise, None if no_dht else dht, bootstrap, peer)
     if dry_run:
@@ -101,7 +110,13 @@ async def publish(
         return 0
 
     async def add(node: Node) -> None:
-        await _import(cli, node, feed, source, segment, native_symbol)
+        details = {"native_symbol": native_symbol} if native_symbol else {}
+        await _import(cli, node, feed, source.batches(), segment, details)
+        if candles:
+            made = FeedId(feed.exchange, feed.symbol, CANDLES.name)
+            async with feed_writer(node, feed, segment=segment) as writer:
+                batches = minute_candles(writer.history)
+                await _import(cli, node, made, batches, segment, details)
 
     @contextlib.asynccontextmanager
     async def added(node: Node) -> AsyncIterator[None]:
@@ -139,12 +154,11 @@ async def _import(
     cli: Cli,
     node: Node,
     feed: FeedId,
-    source: Files,
+    batches: Batches,
     segment: str,
-    native_symbol: str | None,
+    details: dict[str, Any],
 ) -> None:
     began = time.monotonic()
-    details: dict[str, Any] = {"native_symbol": native_symbol} if native_symbol else {}
     with cli.out.progress(f"publish {feed}") as bar:
 
         def show(progress: ImportProgress) -> None:
@@ -152,7 +166,7 @@ async def _import(
 
         try:
             async with feed_writer(node, feed, segment=segment, **details) as writer:
-                report = await writer.import_batches(source.batches(), show)
+                report = await writer.import_batches(batches, show)
         except InputError as error:
             error.hint = error.hint or "nothing was added: mend the file and publish it again"
             raise

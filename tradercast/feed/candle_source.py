@@ -1,0 +1,67 @@
+"""Minute candles of a segment of trades, read from its writer's logs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import numpy as np
+
+from tradercast import corrections
+from tradercast.candles import Candles
+from tradercast.feed.history import History
+from tradercast.market.minute_candles import STEP, MinuteCandles
+from tradercast.notes import Kind
+from tradercast.records import Trades
+from tradercast.rows import I64
+from tradercast.timerange import TimeRange
+
+
+async def minute_candles(trades: History) -> AsyncIterator[Candles]:
+    """All records of the feed of candles, as far as the trades decide them."""
+    loop = asyncio.get_running_loop()
+
+    def lookup(minute: int, end_seq: int) -> Trades:
+        reading = minute_trades(trades, minute, end_seq)
+        return asyncio.run_coroutine_threadsafe(reading, loop).result()
+
+    machine = MinuteCandles(lookup)
+    async for _, records in trades.since(0):
+        derived = await asyncio.to_thread(machine.push, records)
+        yield derived.candles
+
+
+async def minute_trades(trades: History, minute: int, end_seq: int) -> Trades:
+    """The trades of a minute as the records before `end_seq` have them."""
+    wanted = TimeRange(minute, minute + STEP)
+    index = await trades.index()
+    refs = {ref.first_seq: ref for ref in await index.chunks_for(wanted)}
+    runs = {first: await trades.load(ref) for first, ref in refs.items() if first < end_seq}
+    if (opened := trades.opened) is not None and opened[0] < end_seq:
+        runs[opened[0]] = opened[1]
+    # what was amended into the minute has its place elsewhere
+    for lost in _targets(runs):
+        for ref in await index.chunks_between(lost, lost + 1):
+            if ref.first_seq not in runs:
+                runs[ref.first_seq] = await trades.load(ref)
+    seq, records = _joined(runs)
+    kept = int(np.searchsorted(seq, end_seq))
+    plain, _, _ = corrections.apply(records[:kept], seq[:kept])
+    inside = (plain.ts_event >= wanted.start_ns) & (plain.ts_event < wanted.end_ns)
+    return plain[np.flatnonzero(inside)]
+
+
+def _targets(runs: dict[int, Trades]) -> list[int]:
+    """The records that are amended."""
+    found: set[int] = set()
+    for records in runs.values():
+        notes = records.notes
+        found |= set(notes.ref_seq[notes.kind == Kind.AMEND].tolist())
+    return sorted(found)
+
+
+def _joined(runs: dict[int, Trades]) -> tuple[I64, Trades]:
+    firsts = sorted(runs)
+    seqs = [np.arange(first, first + len(runs[first]), dtype=np.int64) for first in firsts]
+    none = np.zeros(0, np.int64)
+    return np.concatenate([none, *seqs]), Trades.concat([runs[first] for first in firsts])
