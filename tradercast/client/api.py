@@ -13,7 +13,7 @@ from tradercast.client.book import BookAt
 from tradercast.client.book_snapshots import BookSnapshots, Steps
 from tradercast.client.books import Books
 from tradercast.client.candle_results import CandlesResult
-from tradercast.client.candles import candles_of_trades, whole_intervals
+from tradercast.client.candles import CandlesRead, whole_intervals
 from tradercast.client.feed import OpenFeed, SegmentPlan, origin_of
 from tradercast.client.gaps import FeedGaps, feed_gaps
 from tradercast.client.live import follow_feed
@@ -28,6 +28,7 @@ from tradercast.client.verify import VerifiedLog, verify_feed
 from tradercast.feed.entries import FeedEntry
 from tradercast.feed.reader import Piece, ReadReport
 from tradercast.links import Link
+from tradercast.market.candles import filled
 from tradercast.market.interval import Interval
 from tradercast.paths import DataDir
 from tradercast.timerange import TimeLike, TimeRange, parse_time_ns
@@ -223,7 +224,10 @@ class AsyncClient:
         sync: bool = True,
         on_missing: OnMissing = "raise",
     ) -> CandlesResult:
-        """The candles that begin in a range, made of its trades; the newest may still grow.
+        """The candles that begin in a range; the newest may still grow.
+
+        They come from the publisher's feed of minute candles, if it has one and the interval is
+        of whole minutes, and from trades where that ends.
 
         Parameters
         ----------
@@ -248,11 +252,12 @@ class AsyncClient:
         step = Interval.parse(interval)
         wanted = whole_intervals(TimeRange.parse(start, end), step)
         check_on_missing(on_missing)
-        feed, plans = await self._opener.planned(symbol, wanted, exchange, sync=sync)
         report = ReadReport()
-        candles = await candles_of_trades(feed, plans, step, report, fill=fill)
+        read = CandlesRead(self._opener, symbol, exchange, wanted, report, sync=sync)
+        candles, feed, plans = await read.run(step)
         await self._settle(feed, plans, report, on_missing)
         origin = await origin_of(self._node, feed, wanted)
+        candles = filled(candles, step) if fill else candles
         return CandlesResult(candles, interval, gaps=report.gaps, origin=origin)
 
     async def follow(

@@ -191,7 +191,10 @@ class Client:
         sync: bool = True,
         on_missing: OnMissing = "raise",
     ) -> CandlesResult:
-        """The candles that begin in a range, made of its trades; the newest may still grow.
+        """The candles that begin in a range; the newest may still grow.
+
+        They come from the publisher's feed of minute candles, if it has one and the interval is
+        of whole minutes, and from trades where that ends.
 
         Parameters
         ----------

@@ -100,8 +100,19 @@ class Opener:
         await self._go_online(candidates(self._node, [target]))
         return await self._open(symbol, exchange, channel, remote=True)
 
+    async def has(self, symbol: str, wanted: TimeRange, channel: str) -> bool:
+        """Whether a range is here and settled."""
+        here = await self._planned_here(symbol, wanted, None, channel)
+        return here is not None and await _is_settled(here[1], wanted)
+
     async def planned(
-        self, symbol: str, wanted: TimeRange, exchange: str | None, *, sync: bool
+        self,
+        symbol: str,
+        wanted: TimeRange,
+        exchange: str | None,
+        *,
+        sync: bool,
+        channel: str = "trades",
     ) -> tuple[OpenFeed, list[SegmentPlan]]:
         """What a range needs, of peers only if it is not settled and here.
 
@@ -111,7 +122,7 @@ class Opener:
             If something has to be fetched and nobody is there.
         """
         self._check_open()
-        here = await self._planned_here(symbol, wanted, exchange)
+        here = await self._planned_here(symbol, wanted, exchange, channel)
         if here is not None and (not sync or await _is_settled(here[1], wanted)):
             return here
         if not sync:
@@ -120,7 +131,7 @@ class Opener:
                 hint="read it with sync=True while peers are online",
             )
         try:
-            feed = await self.remote(symbol, exchange, "trades")
+            feed = await self.remote(symbol, exchange, channel)
             return feed, await feed.plan(wanted)
         except NoPeerError:
             # Without a network what is here is all there is; it may well be all of the range.
@@ -137,9 +148,9 @@ class Opener:
             raise not_open()
 
     async def _planned_here(
-        self, symbol: str, wanted: TimeRange, exchange: str | None
+        self, symbol: str, wanted: TimeRange, exchange: str | None, channel: str
     ) -> tuple[OpenFeed, list[SegmentPlan]] | None:
-        feed = await self.here(symbol, exchange, "trades")
+        feed = await self.here(symbol, exchange, channel)
         with contextlib.suppress(IncompleteError):
             return None if feed is None else (feed, await feed.plan(wanted))
         return None
