@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from support.chain import Chain, chain_of, chain_servers
+from support.commands import wait_until
 from support.damage import cut, flip, write_ahead_log
+from support.ledger import check_blocks
 from support.servers.kafka import KafkaBroker
 from support.servers.replica_set import ReplicaSet
 
@@ -91,3 +93,18 @@ def test_a_store_restored_from_an_older_copy_signs_nothing_else(chain: Chain) ->
     acked |= filled(chain, 2, first=20_000)
 
     chain.check_against(before, acked)
+
+
+def test_what_a_quiet_feed_lost_is_made_up_for_at_the_start(chain: Chain) -> None:
+    acked = filled(chain, 30)
+    messages = chain.topic.wait_for_ids(acked, chain.listener.log)
+    before = chain.read(messages)
+    chain.feeder.kill_all()
+    cut(write_ahead_log(chain.feeder.node.data_dir), 60_000)
+
+    again = chain.feeder.start()  # and nothing is inserted any more
+
+    wait_until(lambda: "has again what it lost" in again.stderr)
+    chain.check_messages(acked, messages)
+    check_blocks(before, chain.read(messages))
+    assert again.health() == (200, None)

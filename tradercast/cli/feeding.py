@@ -21,6 +21,7 @@ from tradercast.errors import SidecarLostError
 from tradercast.feed.catalog_log import CatalogWriter
 from tradercast.feed.entries import MAIN
 from tradercast.feed.identity import Identity
+from tradercast.feed.startup import is_behind
 from tradercast.feed.writer import FeedWriter
 from tradercast.feeds import FeedId
 from tradercast.pipeline.feeder import Feeder, lock_positions
@@ -121,6 +122,7 @@ async def feeding(
             accept_gaps=options.accept_gaps,
             renewed=source.renewed,
             on_feed=on_feed,
+            is_behind=listing.is_behind,
         )
         metrics = None
         if options.metrics is not None:
@@ -130,7 +132,7 @@ async def feeding(
                     feeder_readings(feeder, source.highest, {}, listing.listed),
                     node_readings("feeder", traffic, node),
                 ),
-                lambda: source.trouble,
+                lambda: source.trouble or feeder.trouble,
             )
             metrics = await stack.enter_async_context(telemetry.serving(options.metrics))
 
@@ -194,6 +196,15 @@ class Listing:
             entry = catalog.get(holding.feed) if holding.root == self._identity.root else None
             if entry is not None and any(one.name == MAIN for one in entry.segments):
                 self.listed.add(holding.feed)
+
+    async def is_behind(self, feed: FeedId) -> bool:
+        """Whether one of a feed's logs has fewer blocks here than it had."""
+        node, identity = self._node, self._identity
+        for signer in (identity.tail_signer(feed, MAIN), identity.archive_signer(feed, MAIN)):
+            async with await node.store.core(signer=signer) as core:
+                if await is_behind(core, node.witness):
+                    return True
+        return False
 
     @contextlib.asynccontextmanager
     async def open_writer(self, feed: FeedId) -> AsyncIterator[FeedWriter]:

@@ -86,6 +86,12 @@ async def settle(
     return info.length, None
 
 
+async def is_behind(core: Core, witness: Witness) -> bool:
+    """Whether a log has fewer blocks here than this node had of it before."""
+    kept = witness.kept(core.key)
+    return kept is not None and (await core.info()).length < kept.length
+
+
 async def fetch(core: Core, start: int, end: int, name: str, stall_s: float = CATCH_UP_S) -> None:
     """Get the blocks ``[start, end)`` that siblings wrote while this writer was away.
 

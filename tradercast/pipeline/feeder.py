@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import (
     AsyncGenerator,
+    Awaitable,
     Callable,
     Collection,
     Coroutine,
@@ -73,6 +74,9 @@ class Feeder:
         How long siblings are waited for at a hole.
     on_feed : callable, optional
         Called with each feed once it is open.
+    is_behind : callable, optional
+        Whether the logs of a feed lost blocks, so that they are made up for at once and not at
+        the feed's next message.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Feeder:
         renewed: Collection[str] = (),
         catch_up_s: float = CATCH_UP_S,
         on_feed: Callable[[FedFeed], None] = lambda fed: None,
+        is_behind: Callable[[FeedId], Awaitable[bool]] | None = None,
     ) -> None:
         self.feeds: dict[FeedId, FedFeed] = {}
         self.progress = Progress()
@@ -97,6 +102,7 @@ class Feeder:
         self._renewed = renewed
         self._catch_up_s = catch_up_s
         self._on_feed = on_feed
+        self._is_behind = is_behind
         self._malformed = 0
         self._rewound: set[Place] = set()  # the batch after this one is from before
         self._foreign: set[FeedId] = set()
@@ -112,6 +118,7 @@ class Feeder:
             If messages are missing.
         """
         try:
+            await self._make_up()
             async with aclosing(_ahead(self._decoded())) as batches:
                 async for envelopes, messages in batches:
                     await self._write(envelopes, messages)
@@ -161,7 +168,7 @@ class Feeder:
             self._check_renewed(places[feed][0], group[0])
         if groups and not self._saved_at:
             await self._save()  # from here on these are the topics that are known
-        results = await self._take(groups)
+        results = await self._take(groups, places)
         self._dirty |= bool(envelopes)
         for result in results:
             if isinstance(result, BaseException):
@@ -172,13 +179,36 @@ class Feeder:
         if envelopes and not self._owes:
             self.progress = Progress(self._malformed, envelopes[-1].time_ms)
 
-    async def _take(self, groups: Mapping[FeedId, Sequence[Message]]) -> list[BaseException | None]:
+    async def _take(
+        self, groups: Mapping[FeedId, Sequence[Message]], places: Mapping[FeedId, Place]
+    ) -> list[BaseException | None]:
         """Let every feed take its messages to the end, also when another one fails."""
         results = await _together(self.feeds[feed].take(group) for feed, group in groups.items())
         for feed in groups:
             if self.feeds[feed].last >= 0:
                 self.positions.feeds[feed] = self.feeds[feed].seen
+                self.positions.places[feed] = places[feed]
         return results
+
+    async def _make_up(self) -> None:
+        """Before anything is read: have what the logs of quiet feeds lost read again."""
+        if self._is_behind is None:
+            return
+        behind = [feed for feed in self.positions.feeds if await self._is_behind(feed)]
+        await self._open(behind)
+        lost = [feed for feed in behind if self.feeds[feed].lost]
+        every = self.positions.offsets.keys()
+        places = {at for feed in lost for at in _one_or(self.positions.places.get(feed), every)}
+        await self._rewind(places)
+        self._rewound.clear()  # nothing was read before
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the logs, in one sentence."""
+        for feed, fed in self.feeds.items():
+            if fed.owes:
+                return f"{feed} has not all blocks that were signed before: reading them again"
+        return None
 
     async def _rewind(self, places: Collection[Place]) -> None:
         """Have places read again from their beginning, for logs that lost what they had."""
@@ -236,6 +266,10 @@ class Feeder:
         self._dirty = False
         self._saved_at = time.monotonic()
         await self._source.commit(positions.offsets)
+
+
+def _one_or(known: Place | None, every: Iterable[Place]) -> Iterable[Place]:
+    return every if known is None else [known]
 
 
 async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> list[BaseException | None]:

@@ -39,11 +39,14 @@ class Positions:
         The first offset of a partition that may hold something new.  Only for seeking: what is
         read twice is known by its number.
     feeds : dict of FeedId to Seen
+    places : dict of FeedId to (str, int)
+        Where the newest message of each feed was read.
     """
 
     topics: dict[str, str] = field(default_factory=dict)
     offsets: dict[Place, int] = field(default_factory=dict)
     feeds: dict[FeedId, Seen] = field(default_factory=dict)
+    places: dict[FeedId, Place] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Positions:
@@ -66,7 +69,12 @@ class Positions:
             }
             feeds = {
                 FeedId.parse(name): Seen(_count(number), _count(end))
-                for name, (number, end) in found["feeds"].items()
+                for name, (number, end, *_) in found["feeds"].items()
+            }
+            places = {
+                FeedId.parse(name): (str(place[0]), _count(place[1]))
+                for name, (_, _, *place) in found["feeds"].items()
+                if place  # files of earlier versions do not tell
             }
             topics = {str(topic): str(made) for topic, made in found["topics"].items()}
         except (
@@ -81,14 +89,17 @@ class Positions:
                 f"{path} is damaged",
                 hint="delete it: the feeder then reads its topics from their beginning",
             ) from None
-        return cls(topics, offsets, feeds)
+        return cls(topics, offsets, feeds, places)
 
     def save(self, path: Path) -> None:
         """Put it on the disk, whole or not at all."""
         offsets: dict[str, dict[str, int]] = {}
         for (topic, partition), offset in sorted(self.offsets.items()):
             offsets.setdefault(topic, {})[str(partition)] = offset
-        feeds = {str(feed): [seen.number, seen.end_seq] for feed, seen in self.feeds.items()}
+        feeds = {
+            str(feed): [seen.number, seen.end_seq, *self.places.get(feed, ())]
+            for feed, seen in self.feeds.items()
+        }
         value = {"topics": self.topics, "offsets": offsets, "feeds": feeds}
         replace_file(path, json.dumps(value, indent=1).encode())
 
