@@ -24,7 +24,8 @@ RAW = "binance-raw"
     [
         ("book", {}, "say --format binance-raw.tardis-csv"),
         ("book", {"form": "tardis"}, "'tardis' is no format of book; formats of book are: binance"),
-        ("trades", {"form": RAW}, "no format of trades; .*; binance-raw goes with --channel book"),
+        ("trades", {"form": "tardis-csv"}, "no format of trades; .*; tardis-csv goes with --ch"),
+        ("trades", {"form": RAW, "columns": "price=b"}, "--columns says nothing of binance-raw"),
         ("trades", {"columns": "what"}, "in 'what'"),
         ("candles-1m", {}, "'candles-1m' can not be published; there are: trades, book"),
         ("book", {"form": RAW, "columns": "price=b"}, "--columns says nothing of binance-raw"),

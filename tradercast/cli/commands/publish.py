@@ -63,7 +63,7 @@ async def publish(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help=f"How a book is written: {', '.join(FORMATS['book'])}.",
+            help="How they are written: " + ", ".join(dict.fromkeys(sum(FORMATS.values(), ()))),
         ),
     ] = None,
     columns: Annotated[

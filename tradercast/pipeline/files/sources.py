@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tradercast.book_messages import BookMessages
 from tradercast.errors import UsageError
 from tradercast.feeds import FeedId, normalise_symbol
 from tradercast.pipeline.files.binance_raw import read_book
+from tradercast.pipeline.files.binance_trades import read_capture_trades
 from tradercast.pipeline.files.columns import parse_columns
 from tradercast.pipeline.files.lines import lines_of
 from tradercast.pipeline.files.opening import Limits, open_bytes
@@ -19,8 +19,8 @@ from tradercast.pipeline.files.tardis_book import read_tardis
 from tradercast.records import Trades
 from tradercast.runs import Records
 
-FORMATS = {"trades": (), "book": ("binance-raw", "tardis-csv")}
-"""Per channel the formats that files say nothing of by themselves."""
+FORMATS = {"trades": ("binance-raw",), "book": ("binance-raw", "tardis-csv")}
+"""Per channel the formats that have to be named."""
 
 
 class Files(Protocol):
@@ -50,18 +50,22 @@ class TradeFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class BookFiles:
-    """Files of a book in one of its formats; `symbol` is what they must be of."""
+class NamedFiles:
+    """Files of one of the `FORMATS`.
+
+    Attributes
+    ----------
+    paths : sequence of Path
+    read : callable
+        All records of them, in order.
+    """
 
     paths: Sequence[Path]
-    symbol: str
-    form: str
+    read: Callable[[Sequence[Path]], Iterator[Records]]
 
-    def batches(self) -> Iterator[BookMessages]:
-        """All messages and gaps, in the order in which they make the book."""
-        if self.form == "tardis-csv":
-            return read_tardis(self.paths, self.symbol)
-        return read_book(self._captures(), self.symbol)
+    def batches(self) -> Iterator[Records]:
+        """All records and gaps, in order."""
+        return self.read(self.paths)
 
     def survey(self) -> SourceInfo:
         """What is there."""
@@ -75,11 +79,19 @@ class BookFiles:
         size = total_size(self.paths)
         return SourceInfo(len(self.paths), rows, size, first, last, (), gaps)
 
-    def _captures(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        limits = Limits()
-        for path in self.paths:
-            with open_bytes(path, limits) as stream:
-                yield path.name, lines_of(stream, limits)
+
+def _captures(paths: Sequence[Path]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    limits = Limits()
+    for path in paths:
+        with open_bytes(path, limits) as stream:
+            yield path.name, lines_of(stream, limits)
+
+
+_READERS: dict[tuple[str, str], Callable[[Sequence[Path], str], Iterator[Records]]] = {
+    ("trades", "binance-raw"): lambda paths, of: read_capture_trades(_captures(paths), of),
+    ("book", "binance-raw"): lambda paths, of: read_book(_captures(paths), of),
+    ("book", "tardis-csv"): read_tardis,
+}
 
 
 def source_files(
@@ -119,7 +131,7 @@ def source_files(
         )
     if form is not None and form not in known:
         raise _wrong_format(feed.channel, form, known)
-    if feed.channel == "trades":
+    if form is None and feed.channel == "trades":
         if columns is not None:
             parse_columns(columns)
         return TradeFiles(paths, columns)
@@ -130,16 +142,14 @@ def source_files(
         )
     if columns is not None:
         raise UsageError(f"--columns says nothing of {form}", hint="leave it out")
-    return BookFiles(paths, normalise_symbol(native_symbol or feed.symbol), form)
+    symbol, read = normalise_symbol(native_symbol or feed.symbol), _READERS[feed.channel, form]
+    return NamedFiles(paths, lambda paths: read(paths, symbol))
 
 
 def _wrong_format(channel: str, form: str, known: Sequence[str]) -> UsageError:
-    if known:
-        hint = f"formats of {channel} are: {', '.join(known)}"
-    else:
-        hint = (
-            f"leave it out: the files of {channel} show theirs; --columns helps where they do not"
-        )
+    hint = f"formats of {channel} are: {', '.join(known)}"
+    if channel == "trades":
+        hint += "; leave it out where the files show theirs"
     others = [each for each, forms in FORMATS.items() if form in forms]
     if others:
         hint += f"; {form} goes with --channel {'|'.join(others)}"
