@@ -83,6 +83,7 @@ async def feed(
     catch_up_s: float = 0.2,
     from_positions: bool = True,
     writer_s: float = 5.0,
+    candles: bool = False,
 ) -> Feeder:
     """Run a feeder over a partition of these messages to its end."""
     path = data_dir / "feeder.json"
@@ -97,6 +98,7 @@ async def feed(
         path,
         accept_gaps=accept_gaps,
         catch_up_s=catch_up_s,
+        candles=candles,
     )
     await feeder.run()
     return feeder

@@ -56,6 +56,8 @@ class FeedingOptions:
     accept_gaps : frozenset of FeedId
     metrics : (str, int) or None
         Where metrics and health are served.
+    candles : bool
+        Feeds of minute candles too.
     """
 
     kafka: Mapping[str, object]
@@ -64,6 +66,7 @@ class FeedingOptions:
     siblings: bool = False
     accept_gaps: frozenset[FeedId] = frozenset()
     metrics: Address | None = None
+    candles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ async def feeding(
             renewed=source.renewed,
             on_feed=on_feed,
             is_behind=listing.is_behind,
+            candles=options.candles,
         )
         metrics = None
         if options.metrics is not None:

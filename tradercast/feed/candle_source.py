@@ -14,21 +14,43 @@ from tradercast.market.minute_candles import STEP, MinuteCandles
 from tradercast.notes import Kind
 from tradercast.records import Trades
 from tradercast.rows import I64
-from tradercast.timerange import TimeRange
+from tradercast.timerange import MIN_TIME_NS, TimeRange
 
 
 async def minute_candles(trades: History) -> AsyncIterator[Candles]:
     """All records of the feed of candles, as far as the trades decide them."""
+    machine = await machine_at(trades, 0)
+    async for _, records in trades.since(0):
+        derived = await asyncio.to_thread(machine.push, records)
+        yield derived.candles
+
+
+async def machine_at(trades: History, seq: int) -> MinuteCandles:
+    """What takes the records from `seq` on; push in a thread, for it may look into the log."""
     loop = asyncio.get_running_loop()
 
     def lookup(minute: int, end_seq: int) -> Trades:
         reading = minute_trades(trades, minute, end_seq)
         return asyncio.run_coroutine_threadsafe(reading, loop).result()
 
-    machine = MinuteCandles(lookup)
-    async for _, records in trades.since(0):
-        derived = await asyncio.to_thread(machine.push, records)
-        yield derived.candles
+    return MinuteCandles(lookup, next_seq=seq, top_ns=await _top(trades, seq))
+
+
+async def _top(trades: History, seq: int) -> int:
+    """The latest time of the trades before a record: from the last chunks, mostly from one."""
+    top = MIN_TIME_NS
+    if (opened := trades.opened) is not None and opened[0] < seq:
+        top = max(top, _latest(opened[1][: seq - opened[0]]))
+    for ref in reversed(await (await trades.index()).chunks_between(0, seq)):
+        if ref.running_max_ns <= top:
+            break
+        top = max(top, _latest((await trades.load(ref))[: seq - ref.first_seq]))
+    return top
+
+
+def _latest(records: Trades) -> int:
+    plain = records.ts_event[records.notes.plain(len(records))]
+    return int(plain.max()) if len(plain) else MIN_TIME_NS
 
 
 async def minute_trades(trades: History, minute: int, end_seq: int) -> Trades:

@@ -77,6 +77,8 @@ class Feeder:
     is_behind : callable, optional
         Whether the logs of a feed lost blocks, so that they are made up for at once and not at
         the feed's next message.
+    candles : bool
+        Keep a feed of minute candles beside each.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Feeder:
         catch_up_s: float = CATCH_UP_S,
         on_feed: Callable[[FedFeed], None] = lambda fed: None,
         is_behind: Callable[[FeedId], Awaitable[bool]] | None = None,
+        candles: bool = False,
     ) -> None:
         self.feeds: dict[FeedId, FedFeed] = {}
         self.progress = Progress()
@@ -103,6 +106,7 @@ class Feeder:
         self._catch_up_s = catch_up_s
         self._on_feed = on_feed
         self._is_behind = is_behind
+        self._candles = candles
         self._malformed = 0
         self._rewound: set[Place] = set()  # the batch after this one is from before
         self._foreign: set[FeedId] = set()
@@ -236,6 +240,7 @@ class Feeder:
                 self._open_writer,
                 accept_gap=feed in self._accept_gaps,
                 catch_up_s=self._catch_up_s,
+                candles=self._candles,
             )
         opened = await _together(
             self.feeds[feed].open(self.positions.feeds.get(feed)) for feed in new

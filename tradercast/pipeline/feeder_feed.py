@@ -10,6 +10,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from tradercast.errors import SidecarLostError, SourceHoleError, WriterBehindError
+from tradercast.feed.candle_writer import CandleWriter
+from tradercast.feed.channel import CANDLES
 from tradercast.feed.writer import FeedWriter
 from tradercast.feeds import FeedId
 from tradercast.pipeline.dedupe import WINDOW
@@ -43,6 +45,8 @@ class FedFeed:
         Write a gap record at the first hole that nobody can fill, instead of stopping.
     catch_up_s : float
         How long siblings may take to show that they have what is missing here.
+    candles : bool
+        Keep a feed of minute candles up with it.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class FedFeed:
         *,
         accept_gap: bool = False,
         catch_up_s: float = CATCH_UP_S,
+        candles: bool = False,
     ) -> None:
         self.feed = feed
         self.counts = Counts()
@@ -63,6 +68,8 @@ class FedFeed:
         self._held = contextlib.AsyncExitStack()
         self._writer: FeedWriter | None = None
         self._maker: RecordMaker | None = None
+        self._with_candles = candles
+        self._candles: CandleWriter | None = None
 
     @property
     def seen(self) -> Seen:
@@ -95,10 +102,16 @@ class FedFeed:
             self.last = max(self.last, seen.number)
         self.lost = writer.owes or (seen is not None and seen.end_seq > writer.end_seq)
         self._writer, self._maker = writer, maker
+        if self._with_candles:
+            feed = FeedId(self.feed.exchange, self.feed.symbol, CANDLES.name)
+            candles = await self._held.enter_async_context(self._open_writer(feed))
+            self._candles = CandleWriter(writer, candles)
+            if not writer.owes:
+                await self._candles.catch_up()
 
     async def close(self) -> None:
         """Let another writer have the feed."""
-        self._writer = self._maker = None
+        self._writer = self._maker = self._candles = None
         await self._held.aclose()
 
     async def take(self, messages: Sequence[Message]) -> None:
@@ -160,6 +173,8 @@ class FedFeed:
         if made:
             report = await self._writer.append(made, numbers)
             self.counts.appended += report.end_seq - report.first_seq
+            if self._candles is not None and not self._writer.owes:
+                await self._candles.take(report.first_seq, Trades.concat(made))
         self.last = last
 
     async def _bridge(self, number: int) -> tuple[int, int] | None:

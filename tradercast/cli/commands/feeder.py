@@ -65,6 +65,9 @@ async def feeder(
             callback=checked(lambda text: [FeedId.parse(part) for part in _parts([text])]),
         ),
     ] = None,
+    candles: Annotated[
+        bool, typer.Option("--candles", help="Also a feed of minute candles beside each.")
+    ] = False,
     kafka_config: KafkaConfigOption = None,
     metrics: MetricsOption = None,
     listen: ListenOption = f"{LOOPBACK}:{PEER_PORT}",
@@ -94,6 +97,7 @@ async def feeder(
         bool(others),
         frozenset(FeedId.parse(name) for name in _parts(accept_gap)),
         parse_address(metrics, listen=True) if metrics else None,
+        candles,
     )
     if not options.topics:
         raise UsageError("no topic was given", hint="--topics tradercast.EXCHANGE.trades")
