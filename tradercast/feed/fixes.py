@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradercast import corrections
+from tradercast.book_messages import BookMessages
 from tradercast.feed.piece import Piece
 from tradercast.feed.plan import Plan
 from tradercast.records import Gap, Kind, Notes, Trades
@@ -118,9 +119,11 @@ def settle(
     gaps: list[Gap] = []
     if len(records.notes):
         gaps = corrections.gaps_of(records, seq)
+        if not isinstance(records, BookMessages):
+            seq = seq[records.notes.plain(len(records))]
+            records = records.without_notes()
     if isinstance(records, Trades):
-        seq = seq[records.notes.plain(len(records))]
-        records, seq = fixes.apply(records.without_notes(), seq)
+        records, seq = fixes.apply(records, seq)
     keep = _inside(records.ts_event, time_range)
     if not keep.all():
         records, seq = records[keep], seq[keep]
