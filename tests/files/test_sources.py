@@ -27,7 +27,10 @@ RAW = "binance-raw"
         ("trades", {"form": "tardis-csv"}, "no format of trades; .*; tardis-csv goes with --ch"),
         ("trades", {"form": RAW, "columns": "price=b"}, "--columns says nothing of binance-raw"),
         ("trades", {"columns": "what"}, "in 'what'"),
-        ("candles-1m", {}, "'candles-1m' can not be published; there are: trades, book"),
+        ("book-l3", {}, "'book-l3' can not be published; there are: trades, book, candles-1m"),
+        ("candles-1m", {}, "which column is what; say --columns 'ts_open=time:iso,open="),
+        ("candles-1m", {"columns": "ts_open=t,price=p"}, "'price' is not one of ts_open, ts_close"),
+        ("candles-1m", {"columns": "open=o,high=h,low=l,close=c,volume=v"}, "ts_open or ts_close"),
         ("book", {"form": RAW, "columns": "price=b"}, "--columns says nothing of binance-raw"),
     ],
 )

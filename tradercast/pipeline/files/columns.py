@@ -23,7 +23,10 @@ side                 nothing: the words buy/sell, b/s, in any case; empty, any, 
 trade_id             nothing
 ===================  ==================================================================
 
-``ts_event``, ``price`` and ``size`` are needed.  This module is pure: text in, rules out.
+``ts_event``, ``price`` and ``size`` are needed.  Of candles the fields are ``ts_open``, or
+``ts_close`` where rows are labelled with the end, ``open``, ``high``, ``low``, ``close``,
+``volume``, and perhaps ``quote_volume`` and ``trades``; times and numbers are as above.  This
+module is pure: text in, rules out.
 """
 
 from __future__ import annotations
@@ -40,8 +43,13 @@ from tradercast.errors import UsageError
 Unit: TypeAlias = Literal["s", "ms", "us", "ns", "iso"]
 FIELDS = ("ts_event", "ts_recv", "trade_id", "side", "price", "size")
 EXAMPLE = "ts_event=time:ms,price=price,size=amount"
+TIMES = ("ts_event", "ts_recv", "ts_open", "ts_close")
+PRICES = ("price", "open", "high", "low", "close")
+CANDLE_FIELDS = (*TIMES[2:], *PRICES[1:], "volume", "quote_volume", "trades")
+CANDLE_EXAMPLE = "ts_open=time:iso,open=open,high=high,low=low,close=close,volume=volume"
 
 _NEEDED = ("ts_event", "price", "size")
+_NEEDED_OF_CANDLES = (*PRICES[1:], "volume")
 _UNITS = ("s", "ms", "us", "ns", "iso")
 _MAX_SPEC = 4096
 _MAX_POSITION = 1000
@@ -49,7 +57,7 @@ _ITEM = re.compile(r"(?P<source>[^:*]*)(?:\*(?P<factor>[^:]*))?(?::(?P<how>.*))?
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*", re.ASCII)
 _DAY = re.compile(r"/(\d{4})-?(\d{2})-?(\d{2})$", re.ASCII)
 _FACTOR = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
-_HINT = f"write it like '{EXAMPLE}'"
+_HINT = "write it like '{}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,7 @@ class ColumnSpec:
         return cast(TimeRule, self.items[field][1])
 
     def number(self, field: str) -> NumberRule:
-        """The rule of ``price`` or ``size``."""
+        """The rule of a field that is a number."""
         return cast(NumberRule, self.items[field][1])
 
     def side(self) -> SideRule:
@@ -142,13 +150,27 @@ class ColumnSpec:
 
 
 def parse_columns(text: str) -> ColumnSpec:
-    """Read a ``--columns`` text.
+    """Read a ``--columns`` text about trades.
 
     Raises
     ------
     UsageError
         With the part of the text that is wrong.
     """
+    return _parse(text, FIELDS, _NEEDED, EXAMPLE)
+
+
+def parse_candle_columns(text: str) -> ColumnSpec:
+    """Read a ``--columns`` text about candles; raises as `parse_columns`."""
+    spec = _parse(text, CANDLE_FIELDS, _NEEDED_OF_CANDLES, CANDLE_EXAMPLE)
+    if ("ts_open" in spec) == ("ts_close" in spec):
+        raise UsageError(
+            f"--columns {text!r} must map ts_open or ts_close", hint=_HINT.format(CANDLE_EXAMPLE)
+        )
+    return spec
+
+
+def _parse(text: str, fields: tuple[str, ...], needed: tuple[str, ...], like: str) -> ColumnSpec:
     if len(text) > _MAX_SPEC:
         raise UsageError(f"--columns is longer than {_MAX_SPEC} characters")
     items: dict[str, tuple[Source, Rule]] = {}
@@ -156,16 +178,18 @@ def parse_columns(text: str) -> ColumnSpec:
         field, equals, right = item.strip().partition("=")
         field = field.strip()
         if not equals:
-            raise _bad(item, "has no '='")
-        if field not in FIELDS:
-            raise _bad(item, f"{field!r} is not one of {', '.join(FIELDS)}")
+            raise _bad(item, "has no '='", like)
+        if field not in fields:
+            raise _bad(item, f"{field!r} is not one of {', '.join(fields)}", like)
         if field in items:
-            raise _bad(item, f"{field} is mapped twice")
+            raise _bad(item, f"{field} is mapped twice", like)
         items[field] = _parse_item(item, field, right)
-    missing = [field for field in _NEEDED if field not in items]
+    missing = [field for field in needed if field not in items]
     if missing:
-        raise UsageError(f"--columns {text!r} does not map {' and '.join(missing)}", hint=_HINT)
-    return ColumnSpec({field: items[field] for field in FIELDS if field in items})
+        raise UsageError(
+            f"--columns {text!r} does not map {' and '.join(missing)}", hint=_HINT.format(like)
+        )
+    return ColumnSpec({field: items[field] for field in fields if field in items})
 
 
 def _parse_item(item: str, field: str, right: str) -> tuple[Source, Rule]:
@@ -174,9 +198,9 @@ def _parse_item(item: str, field: str, right: str) -> tuple[Source, Rule]:
         raise _bad(item, "can not be read")
     source = _parse_source(item, match["source"].strip())
     factor, how = match["factor"], match["how"]
-    if factor is not None and field not in ("price", "size"):
+    if factor is not None and field in (*TIMES, "side", "trade_id"):
         raise _bad(item, f"a factor makes no sense for {field}; write a column named so as #3")
-    if field in ("ts_event", "ts_recv"):
+    if field in TIMES:
         return source, _parse_time(item, how)
     if field == "side":
         return source, _parse_side(item, how)
@@ -251,5 +275,6 @@ def _parse_factor(item: str, text: str | None) -> Decimal:
     raise _bad(item, f"{text!r} is not a factor such as 0.0001")
 
 
-def _bad(item: str, what: str) -> UsageError:
-    return UsageError(f"--columns: in {item.strip()[:80]!r}: {what}", hint=_HINT)
+def _bad(item: str, what: str, like: str = EXAMPLE) -> UsageError:
+    hint = _HINT.format(like)
+    return UsageError(f"--columns: in {item.strip()[:80]!r}: {what}", hint=hint)

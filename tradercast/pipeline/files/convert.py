@@ -12,7 +12,7 @@ from tradercast.errors import TradercastError
 from tradercast.ids import MAX_ID_BYTES, Ids
 from tradercast.pipeline.files import values
 from tradercast.pipeline.files.bad_rows import RowError, first_bad
-from tradercast.pipeline.files.columns import ColumnSpec, TimeRule
+from tradercast.pipeline.files.columns import PRICES, ColumnSpec, TimeRule
 from tradercast.records import NO_TIME, Trades
 from tradercast.rows import I64, U8
 
@@ -56,6 +56,11 @@ def trades_from_text(column: ColumnOf, spec: ColumnSpec) -> Trades:
     RowError
         About the first row that any field refuses.
     """
+    return assemble(fields_from_text(column, spec))
+
+
+def fields_from_text(column: ColumnOf, spec: ColumnSpec) -> dict[str, Any]:
+    """All fields of a batch; parameters and errors as of `trades_from_text`."""
     found: dict[str, Any] = {}
     first: RowError | None = None
     for field in spec.items:
@@ -66,7 +71,7 @@ def trades_from_text(column: ColumnOf, spec: ColumnSpec) -> Trades:
                 first = error
     if first is not None:
         raise first
-    return assemble(found)
+    return found
 
 
 def assemble(found: dict[str, Any]) -> Trades:
@@ -87,7 +92,7 @@ def assemble(found: dict[str, Any]) -> Trades:
 
 def text_field(field: str, texts: values.Bytes, spec: ColumnSpec) -> Any:
     """One field from its text; raises `RowError` about the first row that its rule refuses."""
-    if field == "ts_event":
+    if field in ("ts_event", "ts_open", "ts_close"):
         rule = spec.time(field)
         return checked(field, texts, lambda t: values.times_from_text(t, rule), not_a_time(rule))
     if field == "ts_recv":
@@ -103,14 +108,14 @@ def text_field(field: str, texts: values.Bytes, spec: ColumnSpec) -> Any:
 
 
 def number(field: str, plain: Decimals, spec: ColumnSpec) -> Decimals:
-    """A price or size after its rule; sizes are never negative.
+    """A number after its rule; only prices may be negative.
 
     Raises
     ------
     RowError
         About the first row that is.
     """
-    rule, negative = spec.number(field), field == "price"
+    rule, negative = spec.number(field), field in PRICES
     try:
         return values.numbers(plain, rule, allow_negative=negative)
     except TradercastError:

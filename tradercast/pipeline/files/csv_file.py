@@ -146,6 +146,17 @@ def open_named(
 def open_csv(
     stream: ByteStream, head: bytes, columns: ColumnSpec | None, limits: Limits
 ) -> CsvFile:
+    """A delimited file of trades; parameters and errors as of `open_mapped`."""
+    return CsvFile(*open_mapped(stream, head, columns, limits, trades_from_text))
+
+
+def open_mapped(
+    stream: ByteStream,
+    head: bytes,
+    columns: ColumnSpec | None,
+    limits: Limits,
+    make: Callable[[ColumnOf, ColumnSpec], T],
+) -> tuple[ColumnSpec, Rows[T]]:
     """Find out delimiter, header and mapping from the first rows.
 
     Parameters
@@ -155,9 +166,11 @@ def open_csv(
     head : bytes
         What was already read from `stream`.
     columns : ColumnSpec or None
-        The mapping, if the user gave one.
+        The mapping, if the user gave one; without it that of a known layout of trades.
     limits : Limits
         For the length of a row.
+    make : callable
+        Makes a batch; raises `RowError`.
 
     Raises
     ------
@@ -187,7 +200,7 @@ def open_csv(
     }
     dated = with_day(spec, [stream.name, stream.member])
     rows = Rows(
-        lambda column: trades_from_text(column, dated),
+        lambda column: make(column, dated),
         stream,
         limits,
         delimiter,
@@ -196,7 +209,7 @@ def open_csv(
         rest if names else head,
         lines + (names is not None),
     )
-    return CsvFile(dated, rows)
+    return dated, rows
 
 
 def whole_rows(text: bytes, final: bool) -> bytes:

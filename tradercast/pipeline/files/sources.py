@@ -11,7 +11,8 @@ from tradercast.errors import UsageError
 from tradercast.feeds import FeedId, normalise_symbol
 from tradercast.pipeline.files.binance_raw import read_book
 from tradercast.pipeline.files.binance_trades import read_capture_trades
-from tradercast.pipeline.files.columns import parse_columns
+from tradercast.pipeline.files.candle_rows import read_candles
+from tradercast.pipeline.files.columns import CANDLE_EXAMPLE, parse_candle_columns, parse_columns
 from tradercast.pipeline.files.lines import lines_of
 from tradercast.pipeline.files.opening import Limits, open_bytes
 from tradercast.pipeline.files.reading import SourceInfo, read_trades, survey, total_size
@@ -19,7 +20,11 @@ from tradercast.pipeline.files.tardis_book import read_tardis
 from tradercast.records import Trades
 from tradercast.runs import Records
 
-FORMATS = {"trades": ("binance-raw",), "book": ("binance-raw", "tardis-csv")}
+FORMATS: dict[str, tuple[str, ...]] = {
+    "trades": ("binance-raw",),
+    "book": ("binance-raw", "tardis-csv"),
+    "candles-1m": (),
+}
 """Per channel the formats that have to be named."""
 
 
@@ -111,7 +116,7 @@ def source_files(
     paths : sequence of Path
         In order.
     columns : str, optional
-        Which column is what, of files of trades.
+        Which column is what, of files of trades or candles.
     form : str, optional
         One of `FORMATS`.
     native_symbol : str, optional
@@ -135,6 +140,14 @@ def source_files(
         if columns is not None:
             parse_columns(columns)
         return TradeFiles(paths, columns)
+    if feed.channel == "candles-1m":
+        if columns is None:
+            raise UsageError(
+                "files of candles do not say by themselves which column is what",
+                hint=f"say --columns '{CANDLE_EXAMPLE}'",
+            )
+        spec = parse_candle_columns(columns)
+        return NamedFiles(paths, lambda paths: read_candles(paths, spec))
     if form is None:
         raise UsageError(
             f"files of {feed.channel!r} do not say by themselves what their format is",
@@ -147,7 +160,7 @@ def source_files(
 
 
 def _wrong_format(channel: str, form: str, known: Sequence[str]) -> UsageError:
-    hint = f"formats of {channel} are: {', '.join(known)}"
+    hint = f"formats of {channel} are: {', '.join(known)}" if known else "leave it out"
     if channel == "trades":
         hint += "; leave it out where the files show theirs"
     others = [each for each, forms in FORMATS.items() if form in forms]
