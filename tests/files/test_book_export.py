@@ -15,9 +15,8 @@ from support.books import ASK, BID, gap, messages, messages_of, row
 
 from tradercast.book_messages import BookMessages
 from tradercast.client.book_objects import message_objects
-from tradercast.client.book_text import csv_rows, jsonl_rows
+from tradercast.client.book_text import CSV_HEADER, csv_rows, jsonl_rows
 from tradercast.client.export import open_export
-from tradercast.errors import UsageError
 
 T = 1_700_000_000_000_000_000
 RUN = messages_of(
@@ -128,9 +127,24 @@ def test_files_of_books(tmp_path: Path) -> None:
     assert lines[0] == "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount"
     assert len(lines) == 5
     assert len((tmp_path / "x.jsonl").read_text().splitlines()) == 4
-    with (
-        pytest.raises(UsageError, match="not exported as Parquet"),
-        open_export(tmp_path / "x.parquet", book=("binance", "BTCUSDT")),
-    ):
-        pass
-    assert not (tmp_path / "x.parquet").exists()
+
+
+def test_parquet_has_a_row_a_level(tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    with open_export(tmp_path / "x.parquet", book=("binance", "BTCUSDT")) as file:
+        file.write(RUN[:3])
+        file.write(RUN[3:])
+
+    table = pq.read_table(tmp_path / "x.parquet")
+
+    assert table.column_names == CSV_HEADER.decode().strip().split(",")
+    rows = table.to_pylist()
+    assert [(row["side"], row["price"], row["amount"], row["is_snapshot"]) for row in rows] == [
+        ("ask", Decimal("2.5"), 1, True),
+        ("bid", Decimal("1.5"), Decimal("0.25"), True),
+        ("ask", 3, 7, True),
+        ("bid", Decimal("1.5"), 0, False),
+    ]
+    assert table["timestamp"].cast("int64").to_pylist() == [T, T, T, T + 3_000]
+    assert table["local_timestamp"].cast("int64").to_pylist() == [None, None, None, T + 4_000]
+    assert {row["exchange"] for row in rows} == {"binance"}

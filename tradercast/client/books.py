@@ -58,22 +58,20 @@ class Books:
     ) -> tuple[FeedId, BookSteps, ReadReport]:
         """See `AsyncClient.book_snapshots`."""
         feed = await self._opener.here(symbol, exchange, "book")
-        taken, report = BookSteps(steps.times, steps.depth), ReadReport()
-        is_whole = False
+        taken, report = None, ReadReport()
         if feed is not None:
             with contextlib.suppress(IncompleteError):
                 taken = await self._take(feed, steps, report)
-                is_whole = taken.is_settled and not report.missing
-        if sync and not is_whole:
+        if sync and (taken is None or not taken.is_settled or report.missing):
             try:
                 feed = await self._opener.remote(symbol, exchange, "book")
                 report = ReadReport()
                 taken = await self._take(feed, steps, report)
                 self._opener.keep(feed)
             except NoPeerError:
-                if feed is None:
+                if taken is None:
                     raise
-        if feed is None:
+        if feed is None or taken is None:
             raise _nothing_here(symbol)
         return feed.feed, taken, report
 
@@ -85,7 +83,8 @@ class Books:
                 steps.time_range, report
             ):
                 await asyncio.to_thread(taken.take, first_seq, keyframe, messages)
-            taken.finish()
+            if not report.missing:
+                taken.finish()
         return taken
 
     def _reader(self, reader: SegmentReader) -> BookReader:

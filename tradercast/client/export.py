@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol, TypeAlias, cast, get_args
 
-from tradercast.book_messages import BookMessages
-from tradercast.client import arrow_columns, book_text, extras
+from tradercast.client import arrow_columns, book_parquet, book_text, extras
 from tradercast.client.text_rows import CSV_HEADER, csv_rows, jsonl_rows
 from tradercast.errors import DiskFullError, UsageError
 from tradercast.records import Trades
@@ -23,6 +22,8 @@ Kind: TypeAlias = Literal["csv", "jsonl", "parquet"]
 # 18 decimals and 20 digits before them: fixed, so that any two exported files have one schema
 PARQUET_SCALE = 18
 _GROUP_ROWS = 524_288
+_TIMES = ("ts_event", "ts_recv", "timestamp", "local_timestamp")
+_ENCODINGS = dict.fromkeys(_TIMES, "DELTA_BINARY_PACKED") | {"trade_id": "DELTA_BYTE_ARRAY"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +111,12 @@ def open_export(
     kind : str, optional
         ``csv``, ``jsonl`` or ``parquet``; by default what the name ends with.
     book : (exchange, symbol), optional
-        What the rows of a book's CSV say they are of; without it the records are trades.
+        What the rows of a book say they are of; without it the records are trades.
 
     Raises
     ------
     UsageError
-        If the format is not known, its package not installed, it is not made of books, or the
-        file can not be made.
+        If the format is not known or its package not installed, or the file can not be made.
     DiskFullError
         If the disk is full.
     """
@@ -162,37 +162,13 @@ def export(
 
 
 class _TextWriter:
-    def __init__(self, file: IO[bytes], kind: Kind) -> None:
+    def __init__(self, file: IO[bytes], lines: Callable[[Any], bytes], header: bytes = b"") -> None:
         self._file = file
-        self._lines = csv_rows if kind == "csv" else jsonl_rows
-        if kind == "csv":
-            file.write(CSV_HEADER)
+        self._lines = lines
+        file.write(header)
 
-    def write(self, trades: Trades) -> None:
-        self._file.write(self._lines(trades))
-
-    def finish(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
-
-
-class _BookWriter:
-    def __init__(self, file: IO[bytes], kind: Kind, names: tuple[str, str]) -> None:
-        self._file = file
-        if kind == "parquet":
-            raise UsageError(
-                "books are not exported as Parquet", hint="end the name with .csv or .jsonl"
-            )
-        self._lines = (
-            (lambda run: book_text.csv_rows(run, *names)) if kind == "csv" else book_text.jsonl_rows
-        )
-        if kind == "csv":
-            file.write(book_text.CSV_HEADER)
-
-    def write(self, run: BookMessages) -> None:
-        self._file.write(self._lines(run))
+    def write(self, records: Records) -> None:
+        self._file.write(self._lines(records))
 
     def finish(self) -> None:
         pass
@@ -202,33 +178,27 @@ class _BookWriter:
 
 
 class _ParquetWriter:
-    """Parquet with exact decimals, in row groups of half a million trades."""
+    """Parquet with exact decimals, in row groups of half a million rows."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], schema: Any, batch_of: Callable[[Any], Any]) -> None:
         parquet = extras.load("pyarrow.parquet", "arrow")
         self._arrow = extras.load("pyarrow", "arrow")
-        self._schema = arrow_columns.schema("decimal", PARQUET_SCALE, PARQUET_SCALE)
+        self._schema = schema
+        self._batch_of = batch_of
         self._held: list[Any] = []
         self._rows = 0
         self._out = parquet.ParquetWriter(
             file,
             self._schema,
             compression="zstd",
-            use_dictionary=["side", "price", "size"],
-            column_encoding={
-                "ts_event": "DELTA_BINARY_PACKED",
-                "ts_recv": "DELTA_BINARY_PACKED",
-                "trade_id": "DELTA_BYTE_ARRAY",
-            },
+            use_dictionary=[name for name in schema.names if name not in _ENCODINGS],
+            column_encoding={n: way for n, way in _ENCODINGS.items() if n in schema.names},
         )
 
-    def write(self, trades: Trades) -> None:
-        if len(trades.notes):
-            raise UsageError(
-                "corrections and gaps have no row of their own", hint="use corrections.apply first"
-            )
-        self._held.append(arrow_columns.record_batch(trades, self._schema))
-        self._rows += len(trades)
+    def write(self, records: Records) -> None:
+        batch = self._batch_of(records)
+        self._held.append(batch)
+        self._rows += batch.num_rows
         if self._rows >= _GROUP_ROWS:
             self._flush()
 
@@ -250,8 +220,32 @@ class _ParquetWriter:
 
 def _writer(file: IO[bytes], kind: Kind, book: tuple[str, str] | None) -> Writer:
     if book is not None:
-        return _BookWriter(file, kind, book)
-    return _ParquetWriter(file) if kind == "parquet" else _TextWriter(file, kind)
+        return _book_writer(file, kind, *book)
+    if kind == "parquet":
+        schema = arrow_columns.schema("decimal", PARQUET_SCALE, PARQUET_SCALE)
+        return _ParquetWriter(file, schema, lambda trades: _trade_batch(trades, schema))
+    if kind == "csv":
+        return _TextWriter(file, csv_rows, CSV_HEADER)
+    return _TextWriter(file, jsonl_rows)
+
+
+def _trade_batch(trades: Trades, schema: Any) -> Any:
+    if len(trades.notes):
+        raise UsageError(
+            "corrections and gaps have no row of their own", hint="use corrections.apply first"
+        )
+    return arrow_columns.record_batch(trades, schema)
+
+
+def _book_writer(file: IO[bytes], kind: Kind, exchange: str, symbol: str) -> Writer:
+    if kind == "parquet":
+        schema = book_parquet.schema(PARQUET_SCALE)
+        batch = book_parquet.record_batch
+        return _ParquetWriter(file, schema, lambda run: batch(run, schema, exchange, symbol))
+    if kind == "csv":
+        rows = book_text.csv_rows
+        return _TextWriter(file, lambda run: rows(run, exchange, symbol), book_text.CSV_HEADER)
+    return _TextWriter(file, book_text.jsonl_rows)
 
 
 @contextmanager

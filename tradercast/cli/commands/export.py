@@ -45,7 +45,8 @@ async def export(
 
     The file is complete or not there: without `--ignore-missing`, a range that is not all
     here is refused with exit code 3.  Of a book, CSV is what tardis.dev calls
-    incremental_book_L2, a line a level (µs); JSON is an object a message, or a gap.
+    incremental_book_L2, a line a level (µs), and Parquet the same in ns; JSON lines are an object
+    a message or gap.
     """
     kind = kind_of(out)
     wanted = TimeRange.parse(start, end)
