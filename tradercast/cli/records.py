@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tradercast.book_messages import BookMessages
+from tradercast.candles import PRICES, Candles
 from tradercast.cli.output import Output
 from tradercast.client.book_objects import message_objects
+from tradercast.client.candle_results import candle_objects
+from tradercast.corrections import gaps_of
 from tradercast.feed.reader import Piece
 from tradercast.feeds import FeedId
 from tradercast.records import NO_TIME, Kind, Side, Trades
@@ -23,10 +28,13 @@ def print_piece(out: Output, feed: FeedId, piece: Piece) -> None:
 
 
 def record_objects(feed: FeedId, piece: Piece) -> list[dict[str, Any]]:
-    """The records as objects: ``type`` trade, correction, book or gap; ns, exact decimals."""
+    """The records as objects: ``type`` trade, correction, book, candle or gap; exact."""
     if isinstance(piece.records, BookMessages):
         named = zip(piece.seq.tolist(), message_objects(piece.records), strict=True)
         return [{"type": "", "feed": str(feed), "seq": seq} | line for seq, line in named]
+    if isinstance(piece.records, Candles):
+        numbered = zip(piece.seq.tolist(), _candles(piece.records), strict=True)
+        return [{"type": "", "feed": str(feed), "seq": seq} | line for seq, line in numbered]
     trades = piece.trades
     prices, sizes = trades.price.to_strings(), trades.size.to_strings()
     ids = trades.trade_id.to_strings() if trades.trade_id is not None else None
@@ -51,6 +59,19 @@ def record_objects(feed: FeedId, piece: Piece) -> list[dict[str, Any]]:
         if row in notes:
             line = _noted(line, trades, notes[row])
         lines.append(line)
+    return lines
+
+
+def _candles(run: Candles) -> list[dict[str, Any]]:
+    lines = [{"type": "candle"} | row for row in candle_objects(run)]
+    for row, gap in zip(run.notes.row.tolist(), gaps_of(run, np.arange(len(run))), strict=True):
+        lines[row] = {
+            "type": "gap",
+            "missing_from": gap.first,
+            "missing_to": gap.last,
+            "ts_before": gap.before_ns,
+            "ts_after": gap.after_ns,
+        }
     return lines
 
 
@@ -84,6 +105,9 @@ def _text(line: dict[str, Any]) -> str:
         kind = "snapshot" if line["is_snapshot"] else "change"
         numbers = f"{len(line['bids'])} bids, {len(line['asks'])} asks"
         return f"{format_time_ns(line['ts_event']):<30} {kind:<8} {numbers}"
+    if line["type"] == "candle":
+        prices = " ".join(f"{line[name]:>12}" for name in PRICES)
+        return f"{format_time_ns(line['ts_open']):<22} {prices} {line['volume']:>18}"
     label = "" if line["type"] == "trade" else f"  ({line['action']} of {line['ref_seq']})"
     time = format_time_ns(line["ts_event"])
     return f"{time:<30} {line['side']:<7} {line['price']:>16} {line['size']:>18}{label}"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tradercast.candles import PRICES, Candles
 from tradercast.client import candle_chart, extras, show
 from tradercast.client import candle_frames as frames
+from tradercast.client.export import Kind, open_export
 from tradercast.client.manifest import Origin
 from tradercast.client.numpy_columns import PriceType
 from tradercast.errors import UsageError
@@ -114,15 +115,25 @@ class CandlesResult:
             return self.to_arrow().__arrow_c_stream__(requested_schema)
         return self.to_polars().__arrow_c_stream__(requested_schema)
 
+    def to_csv(self, path: str | Path) -> None:
+        """Write ``ts_open,open,high,low,close,volume,quote_volume,trades``: ns, exact decimals."""
+        self._export(path, "csv")
+
+    def to_jsonl(self, path: str | Path) -> None:
+        """Write one JSON object a candle."""
+        self._export(path, "jsonl")
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write Parquet with exact decimals."""
+        self._export(path, "parquet")
+
+    def _export(self, path: str | Path, kind: Kind) -> None:
+        with open_export(path, kind, candles=True) as out:
+            out.write(self.candles)
+
     def rows(self) -> list[dict[str, Any]]:
         """The candles as plain values for JSON: times in ns, exact decimals as text."""
-        columns = {"ts_open": self.candles.ts_open.tolist()}
-        columns |= {name: getattr(self.candles, name).to_strings() for name in (*PRICES, "volume")}
-        quote = self.candles.quote_volume
-        columns["quote_volume"] = [None] * len(self) if quote is None else quote.to_strings()
-        counts = self.candles.counts().tolist()
-        columns["trades"] = [None if count == ABSENT else count for count in counts]
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return candle_objects(self.candles)
 
     def plot(self, path: str | Path, *, title: str | None = None) -> None:
         """Draw candles and volume into a ``.png``, ``.svg`` or ``.pdf``; needs matplotlib."""
@@ -149,3 +160,13 @@ class CandlesResult:
         ]
         caption = show.title(self.candles, self.origin, self.gaps, f"candles of {self.interval}")
         return caption, frames.COLUMNS, show.shown_rows(cells, len(self))
+
+
+def candle_objects(candles: Candles) -> list[dict[str, Any]]:
+    """As of `CandlesResult.rows`."""
+    columns = {"ts_open": candles.ts_open.tolist()}
+    columns |= {name: getattr(candles, name).to_strings() for name in (*PRICES, "volume")}
+    quote, counts = candles.quote_volume, candles.counts().tolist()
+    columns["quote_volume"] = [None] * len(candles) if quote is None else quote.to_strings()
+    columns["trades"] = [None if count == ABSENT else count for count in counts]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -10,9 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol, TypeAlias, cast, get_args
 
-from tradercast.client import arrow_columns, book_parquet, book_text, extras
+from tradercast.candles import Candles
+from tradercast.client import (
+    arrow_columns,
+    book_parquet,
+    book_text,
+    candle_frames,
+    candle_text,
+    extras,
+)
 from tradercast.client.text_rows import CSV_HEADER, csv_rows, jsonl_rows
 from tradercast.errors import DiskFullError, UsageError
+from tradercast.market.minute_candles import last_of_each
 from tradercast.records import Trades
 from tradercast.rows import I64
 from tradercast.runs import Records
@@ -98,7 +107,11 @@ def kind_of(path: str | Path) -> Kind:
 
 @contextmanager
 def open_export(
-    path: str | Path, kind: Kind | None = None, *, book: tuple[str, str] | None = None
+    path: str | Path,
+    kind: Kind | None = None,
+    *,
+    book: tuple[str, str] | None = None,
+    candles: bool = False,
 ) -> Iterator[Export]:
     """Open a file to export to: it appears, complete, when the block ends without an error.
 
@@ -112,6 +125,8 @@ def open_export(
         ``csv``, ``jsonl`` or ``parquet``; by default what the name ends with.
     book : (exchange, symbol), optional
         What the rows of a book say they are of; without it the records are trades.
+    candles : bool
+        The records are candles: the last of each time is written, by time.
 
     Raises
     ------
@@ -130,7 +145,7 @@ def open_export(
     try:
         with file:
             with _disk_errors(target):
-                writer = _writer(file, chosen, book)
+                writer = _writer(file, chosen, book, candles)
             out = Export(target, writer)
             try:
                 yield out
@@ -218,7 +233,35 @@ class _ParquetWriter:
         self._held, self._rows = [], 0
 
 
-def _writer(file: IO[bytes], kind: Kind, book: tuple[str, str] | None) -> Writer:
+class _CandleWriter:
+    """What a feed of candles comes to is known at its end only; a year of minutes is 50 MB."""
+
+    def __init__(self, file: IO[bytes], kind: Kind) -> None:
+        self._file = file
+        self._kind = kind
+        self._parquet = extras.load("pyarrow.parquet", "arrow") if kind == "parquet" else None
+        self._held: list[Candles] = []
+
+    def write(self, run: Candles) -> None:
+        self._held.append(run)
+
+    def finish(self) -> None:
+        candles = last_of_each(Candles.concat(self._held))
+        if self._parquet is not None:
+            table = candle_frames.to_arrow(candles, "decimal")
+            self._parquet.write_table(table, self._file, compression="zstd")
+        elif self._kind == "csv":
+            self._file.write(candle_text.CSV_HEADER + candle_text.csv_rows(candles))
+        else:
+            self._file.write(candle_text.jsonl_rows(candles))
+
+    def abort(self) -> None:
+        pass
+
+
+def _writer(file: IO[bytes], kind: Kind, book: tuple[str, str] | None, is_candles: bool) -> Writer:
+    if is_candles:
+        return _CandleWriter(file, kind)
     if book is not None:
         return _book_writer(file, kind, *book)
     if kind == "parquet":

@@ -17,6 +17,7 @@ from tradercast.client.export import Export, kind_of, open_export
 from tradercast.client.feed import OpenFeed
 from tradercast.client.node import Node
 from tradercast.errors import MissingDataError
+from tradercast.feed.channel import CANDLES
 from tradercast.feed.reader import ReadReport
 from tradercast.timerange import TimeRange
 
@@ -46,7 +47,7 @@ async def export(
     The file is complete or not there: without `--ignore-missing`, a range that is not all
     here is refused with exit code 3.  Of a book, CSV is what tardis.dev calls
     incremental_book_L2, a line a level (µs), and Parquet the same in ns; JSON lines are an object
-    a message or gap.
+    a message or gap.  Of candles, the last of each minute is written.
     """
     kind = kind_of(out)
     wanted = TimeRange.parse(start, end)
@@ -88,6 +89,8 @@ async def _write(
         cli.out.warn(
             f"{count(len(report.gaps), 'gap')}: until the next snapshot the book is not valid"
         )
+    if report.gaps and feed.feed.channel == CANDLES.name:
+        cli.out.warn(f"{count(len(report.gaps), 'gap')}: candles beside one may lack some trades")
     return file.records
 
 
@@ -95,4 +98,4 @@ def _opened(out: Path, feed: OpenFeed) -> AbstractContextManager[Export]:
     name = feed.feed
     is_book = name.channel == "book"
     book = (name.exchange, feed.entry.native_symbol or name.symbol) if is_book else None
-    return open_export(out, book=book)
+    return open_export(out, book=book, candles=name.channel == CANDLES.name)
