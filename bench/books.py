@@ -6,6 +6,8 @@ import gzip
 import itertools
 from pathlib import Path
 
+import numpy as np
+
 from bench.codec import best
 from bench.market import default_file
 from tradercast import chunks
@@ -13,11 +15,13 @@ from tradercast.book_levels import Keyframe
 from tradercast.book_messages import BookMessages
 from tradercast.feeds import FeedId
 from tradercast.market.book import Book
+from tradercast.market.book_steps import BookSteps
 from tradercast.pipeline.files.binance_raw import read_book
 
 FEED = FeedId("binance-futures", "btcusdt", "book")
 CAPTURE = "binance_usdm_btcusdt_20240808.jsonl.gz"
 BATCH = 1_000  # messages applied at once
+STEP_NS = 100_000_000
 
 
 def default_capture() -> Path:
@@ -52,6 +56,16 @@ def apply(run: BookMessages, batch: int) -> None:
         book.apply(run[start : start + batch])
 
 
+def steps(run: BookMessages) -> int:
+    """15 levels of the book every 100 ms; how many times it was taken."""
+    first, last = int(run.ts_event[np.argmax(run.is_snapshot)]), int(run.ts_event[-1])
+    times = np.arange(first, last, STEP_NS)
+    taken = BookSteps(times, 15)
+    taken.begin()
+    taken.take(0, Keyframe.empty(), run)
+    return len(times)
+
+
 def measure(path: Path, repeats: int = 5) -> dict[str, float]:
     """All figures; rates are of level changes, one thread."""
     with gzip.open(path) as file:
@@ -70,5 +84,6 @@ def measure(path: Path, repeats: int = 5) -> dict[str, float]:
         "book_decode_levels_per_s": count
         / best(lambda: [chunks.decode_book(block) for block in blocks], repeats),
         "book_apply_levels_per_s": count / best(lambda: apply(run, BATCH), repeats),
+        "book_steps_per_s": steps(run) / best(lambda: steps(run), 1),
         "book_apply_one_by_one_levels_per_s": count / best(lambda: apply(run, 1), 1),
     }
