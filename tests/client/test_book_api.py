@@ -10,29 +10,39 @@ from support.books import BID, messages_of, row
 from support.commands import Machine, Serving, machine
 
 import tradercast
+from tradercast.book_messages import BookMessages
 from tradercast.client.export import open_export
 from tradercast.errors import MissingDataError, UnknownSymbolError, UsageError
 from tradercast.timerange import NS_PER_DAY, parse_time_ns
 
 START = parse_time_ns("2024-01-01")
 DAYS = 40
+LATER = 30  # the days from this on were published first, those before as history
+
+
+def daily(days: range) -> BookMessages:
+    """One message a day, so one chunk a day; the first is a snapshot."""
+    bids = [(BID, str(100 + day), "1") for day in days]
+    times = [START + day * NS_PER_DAY for day in days]
+    return messages_of(
+        [
+            row(time, bid, snapshot=not at)
+            for at, (time, bid) in enumerate(zip(times, bids, strict=True))
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
 def publisher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """Has published a book with one message a day, so one chunk a day."""
+    """Has published a book in two segments."""
     root = tmp_path_factory.mktemp("publisher")
-    run = messages_of(
-        [
-            row(START + day * NS_PER_DAY, (BID, str(100 + day), "1"), snapshot=day == 0)
-            for day in range(DAYS)
-        ]
-    )
+    named = {"exchange": "binance", "symbol": "btcusdt", "channel": "book", "format": "tardis-csv"}
     with machine(root) as made:
-        with open_export(root / "book.csv", book=("binance", "BTCUSDT")) as file:
-            file.write(run)
-        named = {"exchange": "binance", "symbol": "btcusdt", "channel": "book"}
-        made.publish(root / "book.csv", format="tardis-csv", **named)
+        for segment, days in (("main", range(LATER, DAYS)), ("history", range(LATER))):
+            path = root / f"{segment}.csv"
+            with open_export(path, book=("binance", "BTCUSDT")) as file:
+                file.write(daily(days))
+            made.publish(path, segment=segment, **named)
         yield made
 
 
@@ -73,3 +83,23 @@ def test_a_range_is_whole_or_an_error_and_then_it_is_here(serving: Serving, tmp_
     assert first.valid.all()
     assert first.to_numpy()["bid_px_00"].tolist() == [109 + at // 2 for at in range(20)]
     assert again.to_numpy()["bid_px_00"].tolist() == first.to_numpy()["bid_px_00"].tolist()
+
+
+def test_history_that_was_loaded_later_comes_before(serving: Serving, tmp_path: Path) -> None:
+    with tradercast.connect(tmp_path, link=serving.link) as client:
+        early, before, after, newest, never = (
+            client.book_at("btcusdt", time)
+            for time in ("2024-01-03", "2024-01-30", "2024-01-31", None, "2023-12-31")
+        )
+        steps = client.book_snapshots("btcusdt", "2024-01-28", "2024-02-03", every="1d", depth=2)
+
+    assert [int(price) for price, _ in early.bids()] == [102, 101, 100]
+    assert before.valid
+    assert len(before.bids()) == LATER
+    assert after.valid
+    assert [int(price) for price, _ in after.bids()] == [130]
+    assert (newest.valid, len(newest.bids())) == (True, DAYS - LATER)
+    assert (never.valid, never.reason) == (False, "there is no message so early")
+    columns = steps.to_numpy()
+    assert columns["bid_px_00"].tolist() == [127, 128, 129, 130, 131, 132]
+    assert str(columns["bid_px_01"].tolist()) == "[126.0, 127.0, 128.0, nan, 130.0, 131.0]"
