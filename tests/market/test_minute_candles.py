@@ -44,22 +44,22 @@ def records_of(rows: list[Record]) -> Trades:
 @st.composite
 def feeds(draw: st.DrawFn) -> Trades:
     """Trades that go on, mostly, with late ones, busts, amendments and gaps between them."""
-    now, rows, plain = 0, [], []
+    now, rows, targets = 0, [], []
     for at in range(draw(st.integers(1, 40))):
         price = draw(st.integers(1, 99))
         kind = draw(st.sampled_from(["next", "next", "next", "late", "bust", "amend", "gap"]))
         now += draw(st.sampled_from([0, 1, 20, 66, 200])) if kind == "next" else 0
-        if kind in ("bust", "amend") and plain:
-            target = draw(st.sampled_from(plain))
-            # an amendment does not move a trade into another minute
-            second = rows[target][0] if kind == "amend" else now
-            rows.append((second, price, (Kind[kind.upper()], target)))
+        if kind in ("bust", "amend") and targets:
+            target = draw(st.sampled_from(targets))  # may be a correction itself
+            moved = draw(st.sampled_from([rows[target][0], max(0, now - 90)]))
+            rows.append((moved, price, (Kind[kind.upper()], target)))
+            targets.append(at)
         elif kind == "gap":
             rows.append((now, 0, (Kind.GAP, 0)))
         else:
             second = max(0, now - draw(st.integers(1, 400))) if kind == "late" else now
             rows.append((second, price, None))
-            plain.append(at)
+            targets.append(at)
     return records_of(rows)
 
 
@@ -74,6 +74,8 @@ def expected(records: Trades) -> list[tuple[int, Candle | str]]:
     found: list[tuple[int, Candle | str]] = []
     closed: set[int] = set()
     top = MIN_TIME_NS
+    roots: dict[int, int] = {}
+    where: dict[int, set[int]] = {}
 
     def tell(seq: int, minute: int) -> None:
         rows = plain_candles(trade_rows(minute_of(records, minute, seq + 1)), "1m")
@@ -87,10 +89,17 @@ def expected(records: Trades) -> list[tuple[int, Candle | str]]:
             found.append((seq, "gap"))
             continue
         times = {time} if not len(one.notes) else {time, int(one.notes.ref_ts[0])}
-        if len(one.notes) and one.notes.kind[0] == Kind.BUST:
-            times = {int(one.notes.ref_ts[0])}
+        if len(one.notes):
+            ref = int(one.notes.ref_seq[0])
+            root = roots[seq] = roots.get(ref, ref)
+            if one.notes.kind[0] == Kind.BUST:
+                times = {int(one.notes.ref_ts[0])} | where.get(root, set())
+            else:
+                times |= where.get(root, set())
+                where[root] = {time}
         for minute in sorted({each // module.STEP * module.STEP for each in times}):
-            if minute in closed:
+            if minute in closed or minute + module.CLOSES <= top:
+                closed.add(minute)
                 tell(seq, minute)
         top = max(top, time) if not len(one.notes) else top
         passed = {t // module.STEP * module.STEP for t in records.ts_event[: seq + 1].tolist()}
@@ -117,6 +126,8 @@ def derive(records: Trades, edges: list[int], start: int = 0) -> Derived:
         next_seq=start,
         top_ns=int(tops.max()) if len(tops) else MIN_TIME_NS,
     )
+    noted = records[:start].notes.row
+    machine.passed(records[noted], noted)
     inside = sorted(min(max(edge, start), len(records)) for edge in edges)
     pairs = itertools.pairwise([start, *inside, len(records)])
     return Derived.concat([machine.push(records[a:b]) for a, b in pairs])

@@ -9,7 +9,9 @@ import numpy as np
 
 from tradercast import corrections
 from tradercast.candles import Candles
+from tradercast.feed.fixes import moves_in, noted_records
 from tradercast.feed.history import History
+from tradercast.feed.piece import Piece
 from tradercast.market.minute_candles import STEP, MinuteCandles
 from tradercast.notes import Kind
 from tradercast.records import Trades
@@ -33,7 +35,21 @@ async def machine_at(trades: History, seq: int) -> MinuteCandles:
         reading = minute_trades(trades, minute, end_seq)
         return asyncio.run_coroutine_threadsafe(reading, loop).result()
 
-    return MinuteCandles(lookup, next_seq=seq, top_ns=await _top(trades, seq))
+    machine = MinuteCandles(lookup, next_seq=seq, top_ns=await _top(trades, seq))
+    async for first, records in _noted(trades, seq):
+        piece = noted_records(records[: seq - first], first)
+        if piece is not None:
+            machine.passed(piece.trades, piece.seq)
+    return machine
+
+
+async def _noted(trades: History, end_seq: int) -> AsyncIterator[tuple[int, Trades]]:
+    """Runs of records before `end_seq`, all with corrections among them."""
+    for ref in await (await trades.index()).noted_chunks():
+        if ref.first_seq < end_seq:
+            yield ref.first_seq, await trades.load(ref)
+    if (opened := trades.opened) is not None and opened[0] < end_seq:
+        yield opened
 
 
 async def _top(trades: History, seq: int) -> int:
@@ -61,11 +77,13 @@ async def minute_trades(trades: History, minute: int, end_seq: int) -> Trades:
     runs = {first: await trades.load(ref) for first, ref in refs.items() if first < end_seq}
     if (opened := trades.opened) is not None and opened[0] < end_seq:
         runs[opened[0]] = opened[1]
-    # what was amended into the minute has its place elsewhere
-    for lost in _targets(runs):
-        for ref in await index.chunks_between(lost, lost + 1):
-            if ref.first_seq not in runs:
-                runs[ref.first_seq] = await trades.load(ref)
+    # what was amended into the minute has its place, and may have other corrections, elsewhere
+    if any(moves_in(Piece(run, _seq(first, run)), wanted) for first, run in runs.items()):
+        runs |= {first: run async for first, run in _noted(trades, end_seq)}
+        for lost in _targets(runs):
+            for ref in await index.chunks_between(lost, lost + 1):
+                if ref.first_seq not in runs:
+                    runs[ref.first_seq] = await trades.load(ref)
     seq, records = _joined(runs)
     kept = int(np.searchsorted(seq, end_seq))
     plain, _, _ = corrections.apply(records[:kept], seq[:kept])
@@ -82,8 +100,12 @@ def _targets(runs: dict[int, Trades]) -> list[int]:
     return sorted(found)
 
 
+def _seq(first: int, run: Trades) -> I64:
+    return np.arange(first, first + len(run), dtype=np.int64)
+
+
 def _joined(runs: dict[int, Trades]) -> tuple[I64, Trades]:
     firsts = sorted(runs)
-    seqs = [np.arange(first, first + len(runs[first]), dtype=np.int64) for first in firsts]
+    seqs = [_seq(first, runs[first]) for first in firsts]
     none = np.zeros(0, np.int64)
     return np.concatenate([none, *seqs]), Trades.concat([runs[first] for first in firsts])

@@ -55,7 +55,8 @@ class MinuteCandles:
 
     Minute m closes at the first trade with ``ts_event`` 5 s after its end or later.  Each later
     trade of m, and each correction of one, gives a full candle that replaces the one before; it
-    says 0 trades if none is left.  A gap gives a gap.  What comes out depends on nothing but the
+    says 0 trades if none is left.  A correction that moves a trade does so for each minute that
+    the trade was in.  A gap gives a gap.  What comes out depends on nothing but the
     records, wherever it began.
 
     Parameters
@@ -76,10 +77,26 @@ class MinuteCandles:
         self._closed = Parts.empty()
         self._known_from = MIN_TIME_NS  # of closed minutes since then all is in `_closed`
         self._unsure: set[int] = set()  # open minutes of which not all is in `_open`
+        self._root: dict[int, int] = {}  # of each correction the trade that it is about
+        self._minute: dict[int, int] = {}  # of each amended trade
         if top_ns > MIN_TIME_NS:
             last = MINUTE.start_of(top_ns)
             self._known_from = last + STEP
             self._unsure = {m for m in (last - STEP, last) if m + CLOSES > top_ns}
+
+    def passed(self, records: Trades, seq: I64) -> None:
+        """Take note of corrections from before the beginning; nothing is derived from them.
+
+        Parameters
+        ----------
+        records : Trades
+            Those that have a note, in order.
+        seq : int64 array
+            Their numbers.
+        """
+        for row, number in enumerate(seq.tolist()):
+            if records.notes.kind[row] != Kind.GAP:
+                self._place(records[row : row + 1], number)
 
     def push(self, records: Trades) -> Derived:
         """Take in the next records; raises `UsageError` if a time is too far for a candle."""
@@ -138,19 +155,28 @@ class MinuteCandles:
 
     def _correct(self, record: Trades) -> list[Derived]:
         """A gap, or a correction, whose minutes are read again if they are closed."""
-        notes, time = record.notes, int(record.ts_event[0])
-        kind, ref_ts = notes.kind[0], int(notes.ref_ts[0])
-        if kind == Kind.GAP:
-            return [self._derived(_gap(time, notes))]
-        times = {ref_ts} if kind == Kind.BUST else {ref_ts, time}
+        notes, ref_ts = record.notes, int(record.notes.ref_ts[0])
+        if notes.kind[0] == Kind.GAP:
+            return [self._derived(_gap(int(record.ts_event[0]), notes))]
+        minutes = {MINUTE.start_of(ref_ts), *self._place(record, self._next_seq)}
         derived = []
-        for minute in sorted({MINUTE.start_of(each) for each in times}):
+        for minute in sorted(minutes):
             if minute + CLOSES > self._top:
                 self._unsure.add(minute)
             else:
                 part = self._read(minute, self._next_seq + 1)
                 derived.append(self._replaced(minute, part))
         return derived
+
+    def _place(self, record: Trades, seq: int) -> set[int]:
+        """The minutes that an amended trade was in and is in now."""
+        ref = int(record.notes.ref_seq[0])
+        root = self._root[seq] = self._root.get(ref, ref)
+        before = {self._minute[root]} if root in self._minute else set()
+        if record.notes.kind[0] == Kind.BUST:
+            return before
+        self._minute[root] = MINUTE.start_of(int(record.ts_event[0]))
+        return before | {self._minute[root]}
 
     def _replaced(self, minute: int, part: Parts) -> Derived:
         """The candle that a closed minute has now."""
