@@ -38,7 +38,6 @@ def test_a_capture_is_added_once_a_longer_one_its_rest_and_a_changed_one_is_refu
 ) -> None:
     publisher = machines("publisher")
     short = written(tmp_path / "short.gz", lines[:500])
-    whole = written(tmp_path / "whole.gz", lines)
     rest = written(tmp_path / "rest.gz", lines[500:])
     at = 300
     other = json.loads(lines[at].split(b" ", 1)[1])
@@ -49,17 +48,13 @@ def test_a_capture_is_added_once_a_longer_one_its_rest_and_a_changed_one_is_refu
     first = publisher.publish(short, **BOOK)
     again = publisher.publish(short, **BOOK)
     longer = publisher.publish(short, rest, **BOOK)
-    same = publisher.publish(whole, **BOOK)
     refused = publisher.fails(2, "publish", changed_file, *options(BOOK))
 
     assert (first["added"], first["total"]) == (500, 500)
     assert (again["added"], again["total"]) == (0, 500)
     assert (longer["added"], longer["already_there"], longer["total"]) == (100, 500, 600)
-    assert (same["added"], same["total"]) == (0, 600)
     assert f"record {at + 1} of the source" in refused["message"]
     assert str(other["data"]["u"]) in refused["message"]
-    [survey] = publisher.run("publish", whole, *options(BOOK), "--dry-run")
-    assert (survey["rows"], survey["gaps"]) == (600, 0)
 
 
 def test_a_book_is_synced_checked_and_exported_with_its_gap(
@@ -84,9 +79,7 @@ def test_a_book_is_synced_checked_and_exported_with_its_gap(
 
     synced = reader.sync("btcusdt", "--channel", "book", "--from", serving.link)
     [gap] = reader.run("gaps", "btcusdt", "--channel", "book")
-    [info] = reader.run("info", "binance/btcusdt/book")
     [exported] = reader.run("export", "binance/btcusdt/book", "--out", tmp_path / "x.jsonl")
-    csv = reader.run("export", "btcusdt", "--channel=book", "--out", tmp_path / "x.csv")
 
     # a stranger asks for the book at a time, and gets no more than that
     [valid] = stranger.run(
@@ -100,7 +93,7 @@ def test_a_book_is_synced_checked_and_exported_with_its_gap(
         known = client.book_at("btcusdt", parse_time_ns(at_ms(later["E"])))
         newest = client.book_at("btcusdt", sync=False)
         begin, end = (at_ms(each["E"] // 1_000 * 1_000) for each in (before, later))
-        steps = client.book_snapshots("btcusdt", begin, end, every="250ms", depth=3).to_numpy()
+        steps = client.book_snapshots("btcusdt", begin, end, every="1900ms", depth=3).to_numpy()
         single = [client.book_at("btcusdt", int(time)) for time in steps["ts"]]
 
     bids, asks = next(plain_books(lines[:300], [(before["E"] - 1) * 1_000_000]))
@@ -128,7 +121,6 @@ def test_a_book_is_synced_checked_and_exported_with_its_gap(
     assert "binance/btcusdt/book at 2024" in repr(newest)
 
     assert (synced["complete"], synced["records"]) == (True, 599)
-    assert info["held_records"] == info["records"] == 599
     assert "1 gap" in reader.commands[-1].stderr
     assert reader.verify()
     assert (gap["type"], gap["ts_before"], gap["ts_after"]) == (
@@ -145,9 +137,6 @@ def test_a_book_is_synced_checked_and_exported_with_its_gap(
     for side, name in (("bids", "b"), ("asks", "a")):
         found = [(Decimal(price), Decimal(size)) for price, size in rows[-1][side]]
         assert found == [(Decimal(price), Decimal(size)) for price, size in plain[name]]
-    levels = sum(len(row["bids"]) + len(row["asks"]) for row in rows if row["type"] == "book")
-    assert len((tmp_path / "x.csv").read_text().splitlines()) == levels + 1
-    assert csv[0]["records"] == 599
 
 
 def at_ms(time: int) -> str:
