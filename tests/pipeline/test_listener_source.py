@@ -13,6 +13,7 @@ from support.servers.addresses import MongoAddress
 
 from tradercast.errors import ServiceError, UsageError
 from tradercast.pipeline import mongo_source
+from tradercast.pipeline.documents import Columnar
 from tradercast.pipeline.listener_state import Position
 from tradercast.pipeline.mongo_connect import collections_of, connected
 from tradercast.pipeline.mongo_cursor import Client, pack
@@ -154,3 +155,18 @@ async def test_a_stream_that_never_stops_comes_in_few_batches_and_in_order(
 
     assert found(taken)[1] == list(range(count))
     assert sum(bool(batch.events) for batch in taken) < count / 4
+
+
+async def test_many_inserts_of_a_stream_come_by_column_and_whole(client: Client) -> None:
+    trades = client["columns"]["trades"]
+    source = MongoSource(client, ["columns.trades"], by_column=True)
+    begun = await take(source, Position(), lambda documents, events: True)
+    keys = [str(key) for key in range(3_000)]
+    await trades.insert_many([{"_id": key, "trade_id": key, "price": "1.5"} for key in keys])
+
+    taken = await take(source, begun[-1].position, lambda _, events: len(events) >= len(keys))
+
+    assert found(taken)[1] == keys
+    columns = [batch.events.columns for batch in taken if isinstance(batch.events, Columnar)]
+    assert columns
+    assert [key for one in columns for key in one["trade_id"]][-1] == keys[-1]

@@ -10,6 +10,7 @@ from typing import Any
 from tradercast.feeds import FeedId
 from tradercast.pipeline.documents import TradeDocuments, read_documents
 from tradercast.pipeline.mapping import Document, FieldMap
+from tradercast.pipeline.raw_inserts import Inserts
 from tradercast.records import Kind
 
 Event = Mapping[str, Any]
@@ -72,19 +73,28 @@ class Rows:
 
     Attributes
     ----------
-    documents : list of mappings
+    documents : sequence of mappings
         As they are in MongoDB.
-    mapped : list of mappings
+    mapped : sequence of mappings
         As `documents` reads them.
-    collections : list of str
+    collections : sequence of str
     fixes : dict of int to Fix
         By row.
     """
 
+    documents: Sequence[Document] = field(default_factory=list)
+    mapped: Sequence[Document] = field(default_factory=list)
+    collections: Sequence[str] = field(default_factory=list)
+    fixes: dict[int, Fix] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RowList(Rows):
+    """Rows that are added one after the other."""
+
     documents: list[Document] = field(default_factory=list)
     mapped: list[Document] = field(default_factory=list)
     collections: list[str] = field(default_factory=list)
-    fixes: dict[int, Fix] = field(default_factory=dict)
 
     def add(
         self, document: Document, mapped: Document, collection: str, fix: Fix | None = None
@@ -110,7 +120,7 @@ class Rows:
 
 def scanned_rows(documents: Sequence[Document], collection: str, fields: FieldMap) -> Rows:
     """The rows of documents that were found."""
-    rows = Rows()
+    rows = RowList()
     rows.extend(documents, collection, fields)
     return rows
 
@@ -123,8 +133,11 @@ def changed_rows(events: Sequence[Event], fields: FieldMap) -> tuple[Rows, list[
     Without it an update is taken to have left the trade's id and time alone, unless it says
     otherwise.  What changes nothing of the trade is left out.
     """
-    rows = Rows()
     letters: list[DeadLetter] = []
+    if isinstance(events, Inserts) and fields.changes_nothing:
+        documents = events.documents
+        return Rows(documents, documents, [events.collection] * len(events)), letters
+    rows = RowList()
     for collection, run in _by_collection(events):
         if all(event["operationType"] == "insert" for event in run):
             rows.extend([event["fullDocument"] for event in run], collection, fields)
@@ -155,7 +168,7 @@ class _Changes:
         run: Sequence[Event],
         collection: str,
         fields: FieldMap,
-        rows: Rows,
+        rows: RowList,
         letters: list[DeadLetter],
     ) -> None:
         self._collection = collection

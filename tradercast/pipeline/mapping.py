@@ -91,6 +91,11 @@ class FieldMap:
         return cls(fields, raw)
 
     @property
+    def changes_nothing(self) -> bool:
+        """Whether documents are read as they are."""
+        return not self.fields and not self.raw_bitfinex
+
+    @property
     def roots(self) -> frozenset[str]:
         """The names at the top of a document whose change changes a trade."""
         if self.raw_bitfinex:

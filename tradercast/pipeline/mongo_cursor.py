@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ from pymongo.errors import PyMongoError
 
 from tradercast.errors import FormatError
 from tradercast.pipeline.listener_state import ClusterTime
+from tradercast.pipeline.raw_inserts import elements, read_inserts
 
 Document = dict[str, Any]
 Client = AsyncMongoClient[Document]
@@ -37,8 +38,8 @@ CODEC: CodecOptions[Document] = CodecOptions(
 )
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 _TEXT, _INT64 = 0x02, 0x12
-_SIZES = {0x01: 8, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, _INT64: 8}
-_COUNTED = {_TEXT: 4, 0x03: 0, 0x04: 0, 0x05: 5}
+_BATCHES = ("firstBatch", "nextBatch")
+_NOTHING = bson.encode({})
 _I32, _I64 = struct.Struct("<i"), struct.Struct("<q")
 _JSON: JSONOptions = RELAXED_JSON_OPTIONS
 _CALL_MS = 20_000
@@ -52,14 +53,15 @@ class Reply:
 
     Attributes
     ----------
-    documents : list of dict
+    documents : sequence of dict
+        `Inserts` where that was asked for and possible.
     token : dict or None
         Of a change stream: where it goes on behind this batch.
     last : bool
         The cursor is at its end.
     """
 
-    documents: list[Document]
+    documents: Sequence[Mapping[str, Any]]
     token: Document | None
     last: bool
 
@@ -79,6 +81,7 @@ async def batches(
     batch_size: int,
     await_s: float | None = None,
     pause_s: float = 0.0,
+    by_column: bool = False,
 ) -> AsyncIterator[Reply]:
     """Run ``find`` or ``aggregate`` and give its batches until the cursor ends.
 
@@ -97,6 +100,8 @@ async def batches(
     pause_s : float
         The server is asked no sooner after it was asked before, unless much came: of a stream
         that never stops, a few batches a second are less work for everybody than many tiny ones.
+    by_column : bool
+        Read many inserts by column, which is several times as fast as decoding each.
     """
     target = client[database]
     now = asyncio.get_running_loop().time
@@ -123,7 +128,7 @@ async def batches(
                     # The server makes the next batch ready while this one is decoded and used.
                     at = asked + pause_s if len(cursor) < MUCH_BYTES else 0.0
                     following = asyncio.create_task(ask(more, at))
-                yield await asyncio.to_thread(_reply, cursor, not identity)
+                yield await asyncio.to_thread(reply_of, cursor, not identity, by_column)
                 if following is None:
                     return
                 cursor, following = await following, None
@@ -138,7 +143,17 @@ async def batches(
                     await asyncio.wait_for(target.command(kill, session=own), _KILL_S)
 
 
-def _reply(cursor: bytes, last: bool) -> Reply:
+def reply_of(cursor: bytes, last: bool, by_column: bool = False) -> Reply:
+    """Decode a cursor's batch."""
+    if by_column and len(cursor) >= MUCH_BYTES:
+        [(start, end)] = [
+            (start, end) for name, _, start, end in elements(cursor, 0) if name in _BATCHES
+        ]
+        inserts = read_inserts(cursor, start, CODEC)
+        if inserts is not None:
+            rest = cursor[4:start] + _NOTHING + cursor[end:]
+            found = bson.decode(_I32.pack(len(rest) + 4) + rest, CODEC)
+            return Reply(inserts, found.get("postBatchResumeToken"), last)
     found = bson.decode(cursor, CODEC)
     documents: list[Document] = found.get("firstBatch") or found.get("nextBatch") or []
     return Reply(documents, found.get("postBatchResumeToken"), last)
@@ -152,21 +167,13 @@ def cursor_of(raw: bytes) -> tuple[int, str]:
     FormatError
         If it has none.
     """
-    at, identity = 4, None
-    while raw[at]:
-        kind = raw[at]
-        end = raw.index(0, at + 1)
-        name, at = raw[at + 1 : end], end + 1
-        if kind not in _SIZES and kind not in _COUNTED:
-            break
-        if name == b"id" and kind == _INT64:
-            identity = int(_I64.unpack_from(raw, at)[0])
-        size = _SIZES.get(kind)
-        if size is None:  # documents count their own four bytes, text does not
-            size = int(_I32.unpack_from(raw, at)[0]) + _COUNTED[kind]
-        if name == b"ns" and kind == _TEXT and identity is not None:
-            return identity, raw[at + 4 : at + size - 1].decode()
-        at += size
+    identity = None
+    with contextlib.suppress(KeyError):  # a type that no cursor has
+        for name, kind, start, end in elements(raw, 0):
+            if name == "id" and kind == _INT64:
+                identity = int(_I64.unpack_from(raw, start)[0])
+            elif name == "ns" and kind == _TEXT and identity is not None:
+                return identity, raw[start + 4 : end - 1].decode()
     raise FormatError("a reply of MongoDB names no cursor")
 
 

@@ -18,6 +18,7 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from tradercast.errors import ServiceError, UsageError
 from tradercast.pipeline import mongo_cursor as mongo
+from tradercast.pipeline.documents import Columnar
 from tradercast.pipeline.listener_state import Position, Scan
 from tradercast.pipeline.mongo_cursor import Client, Document
 
@@ -57,8 +58,8 @@ class SourceBatch:
     """
 
     position: Position
-    documents: Sequence[Document] = ()
-    events: Sequence[Document] = ()
+    documents: Sequence[Mapping[str, Any]] = ()
+    events: Sequence[Mapping[str, Any]] = ()
     collection: str = ""
     repeats_anywhere: bool = False
 
@@ -77,6 +78,8 @@ class SourceBatch:
             return following
         if self.repeats_anywhere != following.repeats_anywhere:
             return None
+        if isinstance(self.events, Columnar) or isinstance(following.events, Columnar):
+            return None  # those are many
         return replace(following, events=[*self.events, *following.events])
 
 
@@ -88,6 +91,8 @@ class MongoSource:
     client : AsyncMongoClient
     collections : sequence of str
         ``database.collection``, all of one database.
+    by_column : bool
+        Documents are of the form that `documents` reads: many inserts are read by column.
 
     Raises
     ------
@@ -95,7 +100,9 @@ class MongoSource:
         If there are none, or of several databases.
     """
 
-    def __init__(self, client: Client, collections: Sequence[str]) -> None:
+    def __init__(
+        self, client: Client, collections: Sequence[str], *, by_column: bool = False
+    ) -> None:
         names = [collection.partition(".") for collection in collections]
         if len({database for database, _, _ in names}) != 1 or not all(n[2] for n in names):
             raise UsageError(
@@ -105,6 +112,7 @@ class MongoSource:
         self._client = client
         self._database = names[0][0]
         self._collections = tuple(sorted(set(collections)))
+        self._by_column = by_column
         self.reconnects = 0
         self.rescans = 0
         self.trouble: str | None = None
@@ -245,6 +253,7 @@ class MongoSource:
             batch_size=BATCH,
             await_s=AWAIT_S,
             pause_s=PAUSE_S,
+            by_column=self._by_column,
         ):
             events = reply.documents
             token = reply.token
@@ -280,7 +289,7 @@ class MongoSource:
         return {"aggregate": target, "pipeline": pipeline, "cursor": {"batchSize": BATCH}}
 
 
-def _packed_id(document: Document, before: bytes | None) -> bytes | None:
+def _packed_id(document: Mapping[str, Any], before: bytes | None) -> bytes | None:
     try:
         return mongo.pack({"_id": document["_id"]})
     except (UnicodeEncodeError, ValueError):  # an id of broken text: rather read some twice

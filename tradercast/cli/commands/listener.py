@@ -130,7 +130,7 @@ async def listener(
             raise UsageError("it is not said where Kafka is", hint="give --kafka HOST:PORT")
         options = ListenerOptions(name, read, topic_template, partitions)
         settings = kafka_settings(kafka_config, kafka)
-        source = MongoSource(client, names)
+        source = MongoSource(client, names, by_column=read.changes_nothing)
         await _run(cli, Listener(source, settings, options), source, metrics)
     return 0
 
