@@ -80,11 +80,15 @@ format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup $(RIVALS) ## measure everything, also beside other ways to get history
+bench: setup servers $(RIVALS) ## measure everything, also beside other ways to get history
 	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench.pipeline
+	$(BIN)/python -m bench.latency
 
-bench-quick: setup $(RIVALS) ## the same with fewer trades and runs, within five minutes
+bench-quick: setup servers $(RIVALS) ## the same with fewer trades and runs, within five minutes
 	$(BIN)/python -m bench --quick $(ARGS)
+	$(BIN)/python -m bench.pipeline --trades 200000
+	$(BIN)/python -m bench.latency --seconds 10
 
 $(RIVALS): $(PACKAGE)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

@@ -1,4 +1,4 @@
-"""``python -m bench.latency``: from the insert into MongoDB to the line of a following peer.
+"""``python -m bench.latency [--seconds N]``: from an insert into MongoDB to a follower's line.
 
 All of it runs on this machine at once: mongod, the broker, listener, feeder, the peer, and what
 inserts.  A trade's time starts before the call that inserts it.
@@ -26,18 +26,29 @@ sys.path.insert(0, str(ROOT / "tests"))  # the real servers are started as the t
 
 BATCH_S = 0.01
 FIRST_KEY = 1_000
+FLOORS = {"p50_ms": "at most 150", "p99_ms": "at most 500"}
 
 
 def main() -> None:
-    """Parse, measure, print one JSON object."""
+    """Parse, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m bench.latency", description=__doc__)
     parser.add_argument("--rate", type=int, default=1_000, help="trades a second")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument(
         "--to-kafka", action="store_true", help="also until Kafka: by one consumer more"
     )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     options = parser.parse_args()
-    print(json.dumps(measure(options.rate, options.seconds, options.to_kafka)))
+    found = measure(options.rate, options.seconds, options.to_kafka)
+    if options.json:
+        print(json.dumps(found))
+        return
+    used = found.pop("cpu_percent")
+    for name, value in (
+        found | {f"cpu_percent_{name}": each for name, each in used.items()}
+    ).items():
+        floor = f"   (floor: {FLOORS[name]})" if name in FLOORS else ""
+        print(f"latency_{name:<28}{value}{floor}")
 
 
 def measure(rate: int, seconds: float, to_kafka: bool = False) -> dict[str, Any]:
