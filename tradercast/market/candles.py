@@ -74,9 +74,10 @@ class CandleBuilder:
         price_unit, size_unit = unit_of(trades.price), unit_of(trades.size)
         price, size = to_whole(trades.price, price_unit), to_whole(trades.size, size_unit)
         runs: list[_Columns] = []
+        room = np.empty(min(len(trades), _BLOCK), np.int64)  # new memory for each block is slow
         for start in range(0, len(trades), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            runs += _runs(self.interval, trades.ts_event[rows], price[rows], size[rows])
+            runs += _runs(self.interval, trades.ts_event[rows], price[rows], size[rows], room)
         self._keep(_parts(self.interval, runs, price_unit, size_unit))
 
     def add_candles(self, candles: Candles) -> None:
@@ -156,16 +157,18 @@ def filled(candles: Candles, interval: Interval) -> Candles:
     )
 
 
-def _runs(interval: Interval, ts: I64, price: Whole, size: Whole) -> list[_Columns]:
+def _runs(interval: Interval, ts: I64, price: Whole, size: Whole, room: I64) -> list[_Columns]:
     """Trades in any order of time, in runs by time of which each lies within one interval."""
     if (ts[1:] < ts[:-1]).any():
         order = np.argsort(ts, kind="stable")
         ts, price, size = ts[order], price[order], size[order]
     check_times(int(ts[0]), int(ts[-1]))
-    return _sorted_runs(interval, ts, price, size)
+    return _sorted_runs(interval, ts, price, size, room)
 
 
-def _sorted_runs(interval: Interval, ts: I64, price: Whole, size: Whole) -> list[_Columns]:
+def _sorted_runs(
+    interval: Interval, ts: I64, price: Whole, size: Whole, room: I64
+) -> list[_Columns]:
     at, ends = _cut(interval, ts)
     high, low = np.maximum.reduceat(price, at), np.minimum.reduceat(price, at)
     if size.dtype == np.int64 and not _sizes_fit(size):
@@ -174,10 +177,12 @@ def _sorted_runs(interval: Interval, ts: I64, price: Whole, size: Whole) -> list
     if price.dtype == size.dtype == np.int64 and not _products_fit(high, low, volume):
         if len(ts) > _SMALLEST:
             half = len(ts) // 2
-            before = _sorted_runs(interval, ts[:half], price[:half], size[:half])
-            return before + _sorted_runs(interval, ts[half:], price[half:], size[half:])
+            before = _sorted_runs(interval, ts[:half], price[:half], size[:half], room)
+            return before + _sorted_runs(interval, ts[half:], price[half:], size[half:], room)
         size = size.astype(object)
-    quote = np.add.reduceat(price * size, at)
+    whole = price.dtype == size.dtype == np.int64
+    products = np.multiply(price, size, out=room[: len(ts)] if whole else None)
+    quote = np.add.reduceat(products, at)
     last = ends - 1
     return [_Columns(price[at], high, low, price[last], volume, quote, ends - at, ts[at], ts[last])]
 
