@@ -12,12 +12,13 @@ from pathlib import Path
 from bench.machine import describe
 from bench.market import bootstrap, default_file, load
 from bench.report import Report
-from bench.rivals import rivals_of_cold, rivals_of_warm
+from bench.rivals import rivals_of_cold, rivals_of_link, rivals_of_warm
 from bench.sections import SECTIONS, Settings
 from bench.stage import Stage
 
 COMPARISONS = {
     **{rival.key: "sync" for rival in rivals_of_cold(0)},
+    **{rival.key: "link" for rival in rivals_of_link()},
     **{rival.key: "local" for rival in rivals_of_warm()},
 }
 RESULTS = Path(__file__).parent / "results"
@@ -26,7 +27,9 @@ RESULTS = Path(__file__).parent / "results"
 def main() -> None:
     """Parse, measure, print; a run of everything is also written to ``bench/results``."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", default=[], help=f"{', '.join(SECTIONS)}, cold_vs_…")
+    parser.add_argument(
+        "names", nargs="*", default=[], help=f"{', '.join(SECTIONS)}, cold_vs_…, link_vs_…"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     parser.add_argument("--quick", action="store_true", help="1 M trades, 3 pairs: some minutes")
     parser.add_argument("--file", type=Path, default=None, help="the real trades (CSV)")

@@ -85,6 +85,19 @@ def rivals_of_cold(old_trades: int) -> list[Rival]:
     ]
 
 
+def rivals_of_link() -> list[Rival]:
+    """Those who fetch over a line of 100 Mbit/s with a delay of 10 ms each way."""
+    http = "link_vs_http_parquet"
+    return [
+        Rival(
+            f"{http}_{kind}",
+            f"HTTP, {kind} Parquet, 1 thread",
+            partial(_http_parquet, kind=kind, threads=1),
+        )
+        for kind in ("optimised", "default")
+    ] + [Rival("link_vs_zip_csv", "HTTP, zipped CSV, polars", _zipped_csv)]
+
+
 def rivals_of_warm() -> list[Rival]:
     """Those who read from the disk."""
     return [
@@ -111,14 +124,16 @@ def rivals_of_warm() -> list[Rival]:
 async def _http_parquet(stage: Stage, kind: str, threads: int) -> AsyncIterator[Run]:
     path = stage.parquet(kind)
     async with _files(stage) as url:
-        yield partial(run, python("bench.sides.http_parquet", f"{url}/{path.name}", threads))
+        yield partial(
+            stage.fetch, python("bench.sides.http_parquet", f"{url}/{path.name}", threads)
+        )
 
 
 @contextlib.asynccontextmanager
 async def _zipped_csv(stage: Stage) -> AsyncIterator[Run]:
     path = stage.zipped_csv()
     async with _files(stage) as url:
-        yield partial(run, python("bench.sides.http_csv", f"{url}/{path.name}"))
+        yield partial(stage.fetch, python("bench.sides.http_csv", f"{url}/{path.name}"))
 
 
 @contextlib.asynccontextmanager
@@ -178,5 +193,6 @@ async def _arctic_read(stage: Stage) -> AsyncIterator[Run]:
 
 @contextlib.asynccontextmanager
 async def _files(stage: Stage) -> AsyncIterator[str]:
-    async with child(python("bench.servers.files", stage.folder)) as server:
-        yield (await server.line())["url"]
+    async with child([*stage.line.far, *python("bench.servers.files", stage.folder)]) as server:
+        port = int((await server.line())["url"].rpartition(":")[2])
+        yield f"http://{stage.line.host}:{await stage.line.port(port)}"

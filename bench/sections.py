@@ -9,12 +9,14 @@ from pathlib import Path
 from bench import books, candles, codec
 from bench.children import python
 from bench.compare import Comparison, Run, alternate, run, summary
+from bench.link import LinkMissingError, slow_line
 from bench.publishing import publish_arrays
 from bench.report import Report
-from bench.rivals import Rival, rivals_of_cold, rivals_of_warm
+from bench.rivals import Rival, rivals_of_cold, rivals_of_link, rivals_of_warm
 from bench.stage import Stage
 
 COLD = "cold sync and load, one peer"
+LINK = "cold sync and load, one static peer"
 WARM = "warm load from the disk"
 
 
@@ -83,6 +85,18 @@ async def sync_section(stage: Stage, report: Report, settings: Settings) -> None
             report.figures({"cold_peak_mb": max(peaks)})
 
 
+async def link_section(stage: Stage, report: Report, settings: Settings) -> None:
+    """A cold sync beside downloads over a line of 100 Mbit/s and 20 ms there and back."""
+    rivals = settings.wanted(rivals_of_link())
+    try:
+        async with slow_line() as line, stage.serving(line):
+            for rival in rivals:
+                await _measured(stage, report, settings, rival, stage.cold, LINK)
+    except LinkMissingError as error:
+        for rival in rivals:
+            report.skipped(rival.key, str(error))
+
+
 async def local_section(stage: Stage, report: Report, settings: Settings) -> None:
     """A warm load beside everything that reads from the disk."""
     async with stage.serving():
@@ -101,6 +115,7 @@ SECTIONS: dict[str, Callable[[Stage, Report, Settings], Awaitable[None]]] = {
     "candles": candles_section,
     "publish": publish_section,
     "sync": sync_section,
+    "link": link_section,
     "local": local_section,
 }
 

@@ -11,11 +11,12 @@ import shutil
 import signal
 import sys
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from bench.children import ROOT, digest, python
 from bench.compare import Result, run
+from bench.link import LOOPBACK, Link
 from bench.market import Market, write_csv, write_parquet
 from bench.publishing import publish_parquet
 
@@ -35,6 +36,8 @@ class Stage:
         self.folder = folder
         self.market = market
         self._numbers = itertools.count()
+        self.line: Link = LOOPBACK
+        """Between those who serve and those who fetch."""
         self._link = ""
         self._warm: Path | None = None
 
@@ -78,17 +81,28 @@ class Stage:
         )
 
     @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
-        """A publisher serves meanwhile, through a directory on the same machine."""
+    async def serving(self, line: Link = LOOPBACK) -> AsyncIterator[None]:
+        """A publisher serves at the far end of a line meanwhile.
+
+        On this machine it is found through a directory, else as a static peer.
+        """
         if not (self.folder / "publisher").exists():
             await self.publish()
-        async with _serving(self.folder / "publisher") as self._link:
-            yield
+        async with _serving(self.folder / "publisher", line) as self._link:
+            self.line = line
+            try:
+                yield
+            finally:
+                self.line = LOOPBACK
+
+    async def fetch(self, command: Sequence[str]) -> Result:
+        """One run of a side that fetches."""
+        return await run([*self.line.near, *command])
 
     async def cold(self) -> Result:
         """Ours: sync everything into an empty data directory, and load it."""
         data_dir = self.new_folder("reader")
-        result = await run(python("bench.sides.ours", data_dir, self._link))
+        result = await self.fetch(python("bench.sides.ours", data_dir, self._link))
         if self._warm is None:
             self._warm = data_dir
         else:
@@ -103,9 +117,10 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def _serving(data_dir: Path) -> AsyncIterator[str]:
+async def _serving(data_dir: Path, line: Link) -> AsyncIterator[str]:
+    await _end_sidecar(data_dir)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tradercast", "serve", "--json", "--quiet"),
+        *(*line.far, sys.executable, "-m", "tradercast", "serve", "--json", "--quiet"),
         *("--listen", "127.0.0.1:0", "--dht", "127.0.0.1:0", "--data-dir", str(data_dir)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -113,9 +128,23 @@ async def _serving(data_dir: Path) -> AsyncIterator[str]:
     )
     try:
         assert process.stdout is not None
-        yield json.loads(await process.stdout.readline())["link"]
+        ready = json.loads(await process.stdout.readline())
+        if line is LOOPBACK:
+            yield ready["link"]
+        else:
+            port = await line.port(int(ready["peer"].rpartition(":")[2]))
+            yield f"{ready['link'].partition('?')[0]}?peer={line.host}:{port}"
     finally:
         process.terminate()
         await process.wait()
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            os.kill(json.loads((data_dir / "sidecar.json").read_text())["pid"], signal.SIGTERM)
+        await _end_sidecar(data_dir)
+
+
+async def _end_sidecar(data_dir: Path) -> None:
+    """It would stay for some seconds, at its end of a line."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        pid = json.loads((data_dir / "sidecar.json").read_text())["pid"]
+        os.kill(pid, signal.SIGTERM)
+        while True:
+            os.kill(pid, 0)
+            await asyncio.sleep(0.05)

@@ -38,6 +38,9 @@ RATIOS = {
     "warm_vs_local_parquet": Target(1.2, 2),
     "warm_vs_local_parquet_2_threads": Target(),
     "warm_vs_arcticdb": Target(1.2, 2),
+    "link_vs_http_parquet_optimised": Target(1.15, 1.3),
+    "link_vs_http_parquet_default": Target(1.9, 2.3),
+    "link_vs_zip_csv": Target(4, 5),
     "bytes_vs_parquet_optimised": Target(1.25, 1.4),
 }
 
