@@ -23,7 +23,9 @@ _BATCH = 1 << 19
 _COLUMNS = "ts_event=ms:ms,price=price,size=size"
 
 
-async def publish_parquet(file: Path, data_dir: Path, count: int) -> dict[str, float]:
+async def publish_parquet(
+    file: Path, data_dir: Path, count: int, symbol: str = FEED.symbol
+) -> dict[str, float]:
     """``tradercast publish`` of a Parquet file of float64 prices: reading to the last fsync."""
     line = (
         await command(
@@ -32,7 +34,7 @@ async def publish_parquet(file: Path, data_dir: Path, count: int) -> dict[str, f
             "--exchange",
             FEED.exchange,
             "--symbol",
-            FEED.symbol,
+            symbol,
             "--columns",
             _COLUMNS,
             data_dir=data_dir,

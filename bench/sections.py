@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from bench import books, candles, codec
 from bench.children import python
 from bench.compare import Comparison, Run, alternate, run, summary
-from bench.link import LinkMissingError, slow_line
+from bench.link import LinkMissingError, delayed, slow_line
 from bench.publishing import publish_arrays
 from bench.report import Report
 from bench.rivals import Rival, rivals_of_cold, rivals_of_link, rivals_of_warm
@@ -97,9 +98,23 @@ async def link_section(stage: Stage, report: Report, settings: Settings) -> None
             report.skipped(rival.key, str(error))
 
 
+async def hours_section(stage: Stage, report: Report, settings: Settings) -> None:
+    """Round trips of 50 ms until the first records of an hour are there, work included."""
+    found: list[dict[str, float]] = []
+    async with delayed(25) as line, stage.serving(line, second_feed=True):
+        for _ in range(settings.pairs):
+            found.append(await stage.hours())
+    for name in ("cold", "open", "known"):
+        trips = statistics.median(each[f"{name}_s"] for each in found) / 0.05
+        report.figures({f"round_trips_{name}": trips})
+
+
 async def local_section(stage: Stage, report: Report, settings: Settings) -> None:
     """A warm load beside everything that reads from the disk."""
     async with stage.serving():
+        streamed = await stage.stream()
+        assert streamed["records"] == len(stage.market)
+        report.figures({"stream_peak_mb": streamed["peak_mb"] + streamed["sidecar_peak_mb"]})
         for rival in settings.wanted(rivals_of_warm()):
             await _measured(stage, report, settings, rival, stage.warm, WARM)
             if rival.key == "warm_vs_arcticdb" and not rival.missing():
@@ -116,6 +131,7 @@ SECTIONS: dict[str, Callable[[Stage, Report, Settings], Awaitable[None]]] = {
     "publish": publish_section,
     "sync": sync_section,
     "link": link_section,
+    "hours": hours_section,
     "local": local_section,
 }
 

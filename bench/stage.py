@@ -81,13 +81,18 @@ class Stage:
         )
 
     @contextlib.asynccontextmanager
-    async def serving(self, line: Link = LOOPBACK) -> AsyncIterator[None]:
+    async def serving(
+        self, line: Link = LOOPBACK, *, second_feed: bool = False
+    ) -> AsyncIterator[None]:
         """A publisher serves at the far end of a line meanwhile.
 
         On this machine it is found through a directory, else as a static peer.
         """
         if not (self.folder / "publisher").exists():
             await self.publish()
+        if second_feed:
+            file, count = self.parquet("float"), len(self.market)
+            await publish_parquet(file, self.folder / "publisher", count, symbol="ethusdt")
         async with _serving(self.folder / "publisher", line) as self._link:
             self.line = line
             try:
@@ -108,6 +113,21 @@ class Stage:
         else:
             shutil.rmtree(data_dir, ignore_errors=True)
         return result
+
+    async def hours(self) -> Result:
+        """Ours: seconds until the first records of an hour are there, in three states."""
+        data_dir = self.new_folder("reader")
+        start_ns = int(self.market.ms[len(self.market) // 2]) * 1_000_000
+        try:
+            return await self.fetch(python("bench.sides.hours", data_dir, self._link, start_ns))
+        finally:
+            shutil.rmtree(data_dir, ignore_errors=True)
+
+    async def stream(self) -> Result:
+        """Ours: go through what was synced before, in constant memory."""
+        if self._warm is None:
+            await self.cold()
+        return await run(python("bench.sides.stream", self._warm))
 
     async def warm(self) -> Result:
         """Ours: load what was synced before from the disk."""

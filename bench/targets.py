@@ -52,5 +52,9 @@ FIGURES = {
     "book_lines_vs_chunks": Target(10),
     "book_apply_levels_per_s": Target(3e6),
     **{f"candles_{name}_trades_per_s": Target(300e6) for name in ("1m", "5m", "1h", "1d", "1M")},
+    "round_trips_cold": Target(10, 5, most=True),
+    "round_trips_open": Target(5, 3, most=True),
+    "round_trips_known": Target(3, 2, most=True),
+    "stream_peak_mb": Target(200, 100, most=True),
     "cold_peak_mb": Target(400, most=True),
 }

@@ -21,7 +21,7 @@ async def main(data_dir: Path, link: str, *, warm: bool) -> None:
         sidecar = json.loads((data_dir / "sidecar.json").read_text())["pid"]
         wait_for_go()
         clock = Clock({"sidecar": sidecar})
-        result = await client.trades(link, sync=not warm)
+        result = await client.trades("bench/btcusdt/trades", sync=not warm)
         columns = result.to_numpy(price_type="fixed")
         arrays = [columns[name] for name in ("ts_event", "price", "size")]
         finish(clock, *arrays, sidecar_peak_mb=peak_mb(sidecar))

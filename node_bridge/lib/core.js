@@ -8,6 +8,7 @@ const { guard } = require('./guard')
 const { Pacing } = require('./pacing')
 const { encode, decode } = require('./msgpack')
 const { nodes } = require('./evidence')
+const { heldBeforeLength } = require('./update')
 const ranges = require('./ranges')
 
 const EVIDENCE = 'tradercast/evidence'
@@ -308,6 +309,7 @@ class Monitor {
     else if (name === 'peer-remove') this.pacing.tune()
     else if (name === 'peer-add') {
       tolerateUnprovable(args[0])
+      heldBeforeLength(args[0])
       this.pacing.add(args[0])
     }
   }

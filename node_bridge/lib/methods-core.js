@@ -54,8 +54,10 @@ function coreMethods({ store, disk, wal, onwritefailure }) {
 
     'core.info': onCore({}, (core) => core.info()),
 
-    'core.update': onCore({ timeout_ms: 'ms' }, (core, { timeout_ms: ms }, request) =>
-      update(core, request, ms)
+    'core.update': onCore(
+      { timeout_ms: 'ms', 'latest?': 'bool' },
+      (core, { timeout_ms: timeoutMs, latest }, request) =>
+        update(core, request, { timeoutMs, latest })
     ),
 
     'core.append': onCore(

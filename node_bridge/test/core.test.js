@@ -372,3 +372,22 @@ test('an update without peers answers at once', async (t) => {
 
   assert.deepEqual([length, peers, timedOut], [0, 0, false])
 })
+
+test('the newest block comes with the length, if it is asked for and a peer has it', async (t) => {
+  const [writer, reader] = [await create(t), await create(t)]
+  const [other, last] = [await create(t), await create(t)]
+  const { key } = await write(writer, 40)
+  const held = async (bridge) => {
+    const { handle } = await bridge.call('core.open', { key })
+    await until(async () => (await bridge.call('core.info', { handle })).peers > 0)
+    await bridge.call('core.update', { handle, timeout_ms: 5000, latest: bridge !== other })
+    return (await bridge.call('core.held', { handle, start: 0, end: 40 })).ranges
+  }
+  for (const bridge of [reader, other]) await replicate(bridge, writer)
+
+  assert.deepEqual(await held(reader), [[39, 40]])
+  assert.deepEqual(await held(other), [])
+
+  await replicate(last, other) // has the length and none of the blocks
+  assert.deepEqual(await held(last), [])
+})

@@ -112,10 +112,12 @@ async def open_feed(
 
 async def origin_of(node: Node, feed: OpenFeed, wanted: TimeRange) -> Origin:
     """Where the records of a range are from, with what was signed of their logs."""
-    checkpoints = [
-        await node.remember(core)
-        for each in feed.segments
-        for core in (each.reader.archive, each.reader.tail)
-    ]
+    checkpoints = await asyncio.gather(
+        *(
+            node.remember(core)
+            for each in feed.segments
+            for core in (each.reader.archive, each.reader.tail)
+        )
+    )
     kept = tuple(checkpoint for checkpoint in checkpoints if checkpoint is not None)
     return Origin(feed.feed, wanted, feed.publisher.root, kept)

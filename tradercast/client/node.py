@@ -175,7 +175,7 @@ class Node:
         if state.length == 0:
             return None
         checkpoint = LogCheckpoint(core.key, state)
-        self.witness.own(checkpoint)
+        await asyncio.to_thread(self.witness.own, checkpoint)  # it waits for the disk
         return checkpoint
 
     async def _watch(self, events: AsyncIterator[Event]) -> None:

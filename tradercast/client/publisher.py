@@ -92,7 +92,7 @@ async def refresh_catalog(
 ) -> Catalog:
     """Fold in what is new; every node keeps the whole catalog, so all of it is fetched."""
     if remote:
-        await core.update(stall_s)
+        await core.update(stall_s, latest=True)
     try:
         return await load_catalog(core, catalog, wait=remote, stall_s=stall_s)
     except StalledError:

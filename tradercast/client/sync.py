@@ -147,8 +147,9 @@ async def sync_range(
             # corrections that lie elsewhere, so that the range can be read without peers
             await each.segment.reader.corrections(each.plan, report)
         await _settle(each, result, report)
-        await node.remember(each.segment.reader.archive)
-        await node.remember(each.segment.reader.tail)
+        await asyncio.gather(
+            *map(node.remember, (each.segment.reader.archive, each.segment.reader.tail))
+        )
     if plans:
         result.missing = report.missing_times(plans[0].plan.time_range)
     result.fetched_bytes = counter.fetched + nodes.fetched

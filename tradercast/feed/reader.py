@@ -64,7 +64,9 @@ class SegmentReader:
             return await archive_here(self.archive), await tail_here(self.tail)
         # the tail first would be enough for safety; both at once saves a round trip, and a seal
         # in between is met by planning again
-        infos = await asyncio.gather(self.archive.update(timeout_s), self.tail.update(timeout_s))
+        infos = await asyncio.gather(
+            *(log.update(timeout_s, latest=True) for log in (self.archive, self.tail))
+        )
         return infos[0].length, infos[1].length
 
     async def plan(self, time_range: TimeRange) -> Plan:

@@ -84,9 +84,12 @@ class Core:
         """Its length and what is held of it."""
         return answers.core_info(await self._call("core.info", {}))
 
-    async def update(self, timeout_s: float = 10.0) -> CoreInfo:
-        """Ask every connected peer for a newer length, for `timeout_s` at most."""
-        params = {"timeout_ms": int(timeout_s * 1000)}
+    async def update(self, timeout_s: float = 10.0, *, latest: bool = False) -> CoreInfo:
+        """Ask every connected peer for a newer length, for `timeout_s` at most.
+
+        With `latest` the newest block is fetched too, in the same round trip, if a peer has it.
+        """
+        params = {"timeout_ms": int(timeout_s * 1000), "latest": latest}
         answer = await self._call("core.update", params, timeout_s=timeout_s + REQUEST_TIMEOUT_S)
         return answers.core_info(answer)
 
