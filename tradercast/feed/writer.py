@@ -30,6 +30,8 @@ from tradercast.feeds import FeedId, check_name
 from tradercast.log import LogStore
 from tradercast.runs import Records
 
+_FEW = 512  # records
+
 
 @dataclass(frozen=True, slots=True)
 class AppendReport:
@@ -218,7 +220,10 @@ class FeedWriter:
                     await self._ahead.check(seq, message)
                 seq += len(message)
             tail = segment.tail.copy()
-            blocks, runs = await asyncio.to_thread(_derive, tail, messages, numbers)
+            if seq - first < _FEW:  # a thread's turn would take longer
+                blocks, runs = _derive(tail, messages, numbers)
+            else:
+                blocks, runs = await asyncio.to_thread(_derive, tail, messages, numbers)
             with self._appending():
                 if blocks:
                     await segment.tail_log.put(blocks)

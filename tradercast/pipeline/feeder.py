@@ -32,6 +32,7 @@ from tradercast.pipeline.messages import Message, decode_message
 
 _SAVE_S = 1.0
 _FEEDS_AT_ONCE = 8
+_FEW_BYTES = 32 << 10
 _CHANNEL = "trades"
 
 _Decoded: TypeAlias = "tuple[Sequence[Envelope], list[Message | None]]"
@@ -136,7 +137,10 @@ class Feeder:
 
     async def _decoded(self) -> AsyncGenerator[_Decoded, None]:
         async for envelopes in self._source.batches():
-            yield envelopes, await asyncio.to_thread(self._decode, envelopes)
+            if sum(len(envelope.value) for envelope in envelopes) < _FEW_BYTES:
+                yield envelopes, self._decode(envelopes)  # a thread's turn would take longer
+            else:
+                yield envelopes, await asyncio.to_thread(self._decode, envelopes)
 
     def _decode(self, envelopes: Sequence[Envelope]) -> list[Message | None]:
         return [self._decode_one(envelope) for envelope in envelopes]

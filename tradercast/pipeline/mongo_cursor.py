@@ -128,7 +128,10 @@ async def batches(
                     # The server makes the next batch ready while this one is decoded and used.
                     at = asked + pause_s if len(cursor) < MUCH_BYTES else 0.0
                     following = asyncio.create_task(ask(more, at))
-                yield await asyncio.to_thread(reply_of, cursor, not identity, by_column)
+                if len(cursor) < MUCH_BYTES:  # a thread's turn would take longer
+                    yield reply_of(cursor, not identity)
+                else:
+                    yield await asyncio.to_thread(reply_of, cursor, not identity, by_column)
                 if following is None:
                     return
                 cursor, following = await following, None
