@@ -48,7 +48,7 @@ class Rival:
 
 
 def rivals_of_cold(old_trades: int) -> list[Rival]:
-    """Those who fetch over the network; the log of 2018 gets only `old_trades`."""
+    """Those who fetch over the network; where each trade is a message, `old_trades` of them."""
     cores = os.cpu_count() or 1
     http = "cold_vs_http_parquet"
     return [
@@ -76,6 +76,12 @@ def rivals_of_cold(old_trades: int) -> list[Rival]:
             "libtorrent, one seeder, optimised Parquet, 1 thread",
             _torrent,
             ("libtorrent",),
+        ),
+        Rival(
+            "cold_vs_kafka_replay",
+            f"Kafka, one JSON trade a message, zstd ({10 * old_trades:,} trades)",
+            partial(_kafka, count=10 * old_trades),
+            ("confluent_kafka", "orjson"),
         ),
         Rival(
             "replicate_vs_2018_log",
@@ -157,6 +163,14 @@ async def _torrent(stage: Stage) -> AsyncIterator[Run]:
                 shutil.rmtree(folder)
 
         yield download
+
+
+@contextlib.asynccontextmanager
+async def _kafka(stage: Stage, count: int) -> AsyncIterator[Run]:
+    async with child(python("bench.servers.broker", stage.csv(count), count)) as broker:
+        there = await broker.line()
+        arguments = (there["bootstrap"], there["topic"], there["count"])
+        yield partial(run, python("bench.sides.kafka", *arguments))
 
 
 @contextlib.asynccontextmanager

@@ -34,6 +34,7 @@ RATIOS = {
     "cold_vs_zip_csv": Target(),
     "cold_vs_rest_unthrottled": Target(20, 40),
     "cold_vs_libtorrent": Target(0.8, 1),
+    "cold_vs_kafka_replay": Target(),
     "replicate_vs_2018_log": Target(1_000, 3_000),
     "warm_vs_local_parquet": Target(1.2, 2),
     "warm_vs_local_parquet_2_threads": Target(),
