@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from tradercast.addresses import parse_address
+from tradercast.client.api_streams import AsyncStreams
 from tradercast.client.book import BookAt
 from tradercast.client.book_snapshots import BookSnapshots, Steps
 from tradercast.client.books import Books
@@ -16,11 +17,11 @@ from tradercast.client.candle_results import CandlesResult
 from tradercast.client.candles import CandlesRead, whole_intervals
 from tradercast.client.feed import OpenFeed, SegmentPlan, origin_of
 from tradercast.client.gaps import FeedGaps, feed_gaps
-from tradercast.client.live import follow_feed
 from tradercast.client.missing import OnMissing, check_on_missing, tell_missing
 from tradercast.client.node import Node
 from tradercast.client.opening import Opener
 from tradercast.client.portal import opened_twice
+from tradercast.client.replaying import Replays
 from tradercast.client.results import TradesResult
 from tradercast.client.session import SessionOptions
 from tradercast.client.sync import SyncProgress, SyncResult, sync_range
@@ -34,7 +35,7 @@ from tradercast.paths import DataDir
 from tradercast.timerange import TimeLike, TimeRange, parse_time_ns
 
 
-class AsyncClient:
+class AsyncClient(AsyncStreams):
     """Market history as columns.
 
     Use it as a context manager.  It goes online only when something is asked for that is not
@@ -75,6 +76,7 @@ class AsyncClient:
             ),
         )
         self._books = Books(self._opener)
+        self._replays = Replays(self._node, self._opener, self._books)
         self._stack: contextlib.AsyncExitStack | None = None
 
     async def __aenter__(self) -> Self:
@@ -259,33 +261,6 @@ class AsyncClient:
         origin = await origin_of(self._node, feed, wanted)
         candles = filled(candles, step) if fill else candles
         return CandlesResult(candles, interval, gaps=report.gaps, origin=origin)
-
-    async def follow(
-        self, symbol: str, *, exchange: str | None = None, start: TimeLike | None = None
-    ) -> AsyncIterator[Piece]:
-        """New records as they arrive, for ever.
-
-        Parameters
-        ----------
-        symbol, exchange
-            As of `sync`.
-        start : optional
-            Begin with the records since then; otherwise with the next one.
-
-        Yields
-        ------
-        Piece
-            Records and their numbers.  Corrections and gaps come as they are, in
-            ``piece.trades.notes``.
-        """
-        feed = await self._opener.remote(symbol, exchange, "trades")
-        plans = await feed.plan(TimeRange.parse(start, None))
-        ends = {each.segment.segment.name: each.plan.end_seq for each in plans}
-        if start is not None:
-            async for piece in feed.read(plans, ReadReport()):
-                yield piece
-        async for piece in follow_feed(self._node, feed, ends):
-            yield piece
 
     async def book_at(
         self,

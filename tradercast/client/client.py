@@ -11,6 +11,7 @@ from tradercast.client.api import AsyncClient
 from tradercast.client.book import BookAt
 from tradercast.client.book_snapshots import BookSnapshots
 from tradercast.client.candle_results import CandlesResult
+from tradercast.client.client_streams import Streams
 from tradercast.client.gaps import FeedGaps
 from tradercast.client.missing import OnMissing
 from tradercast.client.portal import Portal
@@ -18,12 +19,11 @@ from tradercast.client.results import TradesResult
 from tradercast.client.sync import SyncProgress, SyncResult
 from tradercast.client.verify import VerifiedLog
 from tradercast.feed.entries import FeedEntry
-from tradercast.feed.reader import Piece
 from tradercast.links import Link
 from tradercast.timerange import TimeLike
 
 
-class Client:
+class Client(Streams):
     """Market history as columns.
 
     Use it as a context manager.  It goes online only when something is asked for that is not
@@ -54,7 +54,9 @@ class Client:
         bootstrap: Sequence[str] = (),
         peers: Sequence[str] = (),
     ) -> None:
-        self._client = AsyncClient(data_dir, link=link, bootstrap=bootstrap, peers=peers)
+        self._client: AsyncClient = AsyncClient(
+            data_dir, link=link, bootstrap=bootstrap, peers=peers
+        )
         self._portal = Portal()
 
     def __enter__(self) -> Self:
@@ -228,26 +230,6 @@ class Client:
                 on_missing=on_missing,
             )
         )
-
-    def follow(
-        self, symbol: str, *, exchange: str | None = None, start: TimeLike | None = None
-    ) -> Iterator[Piece]:
-        """New records as they arrive, for ever.
-
-        Parameters
-        ----------
-        symbol, exchange
-            As of `sync`.
-        start : optional
-            Begin with the records since then; otherwise with the next one.
-
-        Yields
-        ------
-        Piece
-            Records and their numbers.  Corrections and gaps come as they are, in
-            ``piece.trades.notes``.
-        """
-        return self._portal.iterate(self._client.follow(symbol, exchange=exchange, start=start))
 
     def book_at(
         self,

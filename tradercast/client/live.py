@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from tradercast.client.feed import OpenFeed
 from tradercast.client.holdings import Holding
@@ -22,7 +22,7 @@ _AGAIN_S = 2.0  # after a chunk that was not to be had
 
 async def follow_feed(
     node: Node, feed: OpenFeed, next_seq: Mapping[str, int]
-) -> AsyncIterator[Piece]:
+) -> AsyncGenerator[Piece, None]:
     """Records behind `next_seq` of the feed's last segment, for ever.
 
     Only the last segment grows; earlier ones are history that was loaded once.  What is sealed

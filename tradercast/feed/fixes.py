@@ -110,18 +110,21 @@ def moves_in(piece: Piece, time_range: TimeRange) -> bool:
 
 
 def settle(
-    records: Records, seq: I64, fixes: Fixes, time_range: TimeRange
+    records: Records, seq: I64, fixes: Fixes, time_range: TimeRange, *, keep_gaps: bool = False
 ) -> tuple[Records, I64, list[Gap]]:
     """The records of a block as a reader of the range sees them, and the gaps among them.
 
-    Those of a book stay in their places too: from there on it is not valid.
+    Those of a book stay in their places too: from there on it is not valid.  Others do so if they
+    are to be kept.
     """
     gaps: list[Gap] = []
     if len(records.notes):
         gaps = corrections.gaps_of(records, seq)
         if not isinstance(records, BookMessages):
-            seq = seq[records.notes.plain(len(records))]
-            records = records.without_notes()
+            plain = records.notes.plain(len(records))
+            if keep_gaps:
+                plain[records.notes.row[records.notes.kind == Kind.GAP]] = True
+            records, seq = records[plain], seq[plain]
     if isinstance(records, Trades):
         records, seq = fixes.apply(records, seq)
     keep = _inside(records.ts_event, time_range)

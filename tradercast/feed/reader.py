@@ -122,15 +122,18 @@ class SegmentReader:
             tail_length,
         )
 
-    async def read(self, plan: Plan, report: ReadReport) -> AsyncIterator[Piece]:
+    async def read(
+        self, plan: Plan, report: ReadReport, *, keep_gaps: bool = False
+    ) -> AsyncIterator[Piece]:
         """The records of a plan in order, a piece a block, in constant memory.
 
-        Records that nobody has are noted in `report`, and the read goes on behind them.
+        Records that nobody has are noted in `report`, and the read goes on behind them.  Gaps
+        stay among the records if they are to be kept.
         """
         fixes = await self.corrections(plan, report)
         strays = fixes.strays(plan)
         done = 0
-        async for piece in self._pieces(plan, fixes, report):
+        async for piece in self._pieces(plan, fixes, report, keep_gaps):
             before = int(np.searchsorted(strays.seq, piece.seq[0]))
             if before > done:
                 yield Piece(strays.trades[done:before], strays.seq[done:before])
@@ -140,7 +143,9 @@ class SegmentReader:
             yield Piece(strays.trades[done:], strays.seq[done:])
         report.records += len(strays)
 
-    async def _pieces(self, plan: Plan, fixes: Fixes, report: ReadReport) -> AsyncIterator[Piece]:
+    async def _pieces(
+        self, plan: Plan, fixes: Fixes, report: ReadReport, keep_gaps: bool
+    ) -> AsyncIterator[Piece]:
         """What is left of each block, decoded a few blocks ahead of the caller."""
         pending: deque[asyncio.Task[tuple[Piece, list[Gap]]]] = deque()
 
@@ -151,7 +156,7 @@ class SegmentReader:
             return piece
 
         try:
-            async for task in self._decoding(plan, fixes, report):
+            async for task in self._decoding(plan, fixes, report, keep_gaps):
                 pending.append(task)
                 if len(pending) >= _DECODERS and len(piece := await oldest()):
                     yield piece
@@ -163,12 +168,12 @@ class SegmentReader:
                 task.cancel()
 
     async def _decoding(
-        self, plan: Plan, fixes: Fixes, report: ReadReport
+        self, plan: Plan, fixes: Fixes, report: ReadReport, keep_gaps: bool
     ) -> AsyncIterator[asyncio.Task[tuple[Piece, list[Gap]]]]:
         def start(
             data: bytes, ref: ChunkRef | None, first: int, end: int
         ) -> asyncio.Task[tuple[Piece, list[Gap]]]:
-            args = (data, ref, first, end, fixes, plan.time_range, self.channel)
+            args = (data, ref, first, end, fixes, plan.time_range, self.channel, keep_gaps)
             return asyncio.create_task(asyncio.to_thread(decode_piece, *args))
 
         async for ref, data in self.chunk_blocks(plan, report):
@@ -324,6 +329,7 @@ def decode_piece(
     fixes: Fixes,
     time_range: TimeRange,
     channel: Channel = TRADES,
+    keep_gaps: bool = False,
 ) -> tuple[Piece, list[Gap]]:
     """What a block has for the range: its records ``[first_seq, end_seq)``, corrected and filtered.
 
@@ -337,7 +343,7 @@ def decode_piece(
     if (first_seq, end_seq) != (header.first_seq, header.end_seq):
         records = records[first_seq - header.first_seq : end_seq - header.first_seq]
     seq = np.arange(first_seq, end_seq, dtype=np.int64)
-    records, seq, gaps = settle(records, seq, fixes, time_range)
+    records, seq, gaps = settle(records, seq, fixes, time_range, keep_gaps=keep_gaps)
     return Piece(records, seq), gaps
 
 

@@ -1,0 +1,141 @@
+"""The synchronous Python client; made from `api_streams.py` by ``scripts/make_client.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, overload
+
+from tradercast.client.api_streams import AsyncStreams
+from tradercast.client.missing import OnMissing
+from tradercast.client.portal import Portal
+from tradercast.feed.reader import Piece
+from tradercast.market.replay_events import ReplayEvent, events
+from tradercast.market.replay_merge import ReplayBatch
+from tradercast.timerange import TimeLike
+
+
+class Streams:
+    """Replays, and records as they arrive."""
+
+    _portal: Portal
+    _client: AsyncStreams
+
+    def follow(
+        self,
+        symbol: str,
+        *,
+        exchange: str | None = None,
+        channel: str = "trades",
+        start: TimeLike | None = None,
+    ) -> Iterator[Piece]:
+        """New records as they arrive, for ever.
+
+        Parameters
+        ----------
+        symbol, exchange, channel
+            As of `sync`.
+        start : optional
+            Begin with the records since then; otherwise with the next one.
+
+        Yields
+        ------
+        Piece
+            Records and their numbers.  Corrections and gaps come as they are, in
+            ``piece.records.notes``.
+        """
+        return self._portal.iterate(
+            self._client.follow(symbol, exchange=exchange, channel=channel, start=start)
+        )
+
+    @overload
+    def replay(
+        self,
+        symbols: str | Sequence[str],
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        channels: str | Sequence[str] = ("trades",),
+        *,
+        exchange: str | None = None,
+        sync: bool = True,
+        on_missing: OnMissing = "raise",
+        speed: float | None = None,
+        batches: Literal[False] = False,
+    ) -> Iterator[ReplayEvent]: ...
+    @overload
+    def replay(
+        self,
+        symbols: str | Sequence[str],
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        channels: str | Sequence[str] = ("trades",),
+        *,
+        exchange: str | None = None,
+        sync: bool = True,
+        on_missing: OnMissing = "raise",
+        speed: float | None = None,
+        batches: Literal[True],
+    ) -> Iterator[ReplayBatch]: ...
+    def replay(
+        self,
+        symbols: str | Sequence[str],
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        channels: str | Sequence[str] = ("trades",),
+        *,
+        exchange: str | None = None,
+        sync: bool = True,
+        on_missing: OnMissing = "raise",
+        speed: float | None = None,
+        batches: bool = False,
+    ) -> Iterator[ReplayEvent] | Iterator[ReplayBatch]:
+        """Several feeds as one stream in the order of time, then what is new.
+
+        Records come by the time at which they were received, if all feeds say it: so those of one
+        capture come in its order.  Otherwise by the time of their events; a candle at the end of
+        its minute.  Those of one feed stay in its order: one that is late comes right behind the
+        one before it, and a gap, or a snapshot that was received later than where it belongs,
+        with the record behind it.  At one time trades come before books, and these before
+        candles; of one channel in the order of `symbols`.
+
+        Parameters
+        ----------
+        symbols : str or sequence of str
+            As of `sync`.
+        start, end : optional
+            Half-open range of the events' times.  Without an end the replay goes on with new
+            records as they arrive, for ever: none is missing, none comes twice.
+        channels : str or sequence of str
+            ``trades``, ``book``, ``candles-1m``.
+        exchange, on_missing
+            As of `trades`; what is missing is raised behind everything that is there.
+        sync : bool
+            Fetch what is not here; otherwise it ends with what is here.
+        speed : float, optional
+            10 is ten times as fast as it was; by default as fast as it can.
+        batches : bool
+            Give columns: many records at once.
+
+        Yields
+        ------
+        ReplayEvent or ReplayBatch
+            In history corrections are applied.  Books are messages; before the first one the
+            book is that of ``book_at(symbol, start)``.
+
+        Raises
+        ------
+        MissingDataError, NoPeerError, UnknownSymbolError, AmbiguousSymbolError, ForkError
+        """
+        made = self._portal.iterate(
+            self._client.replay(
+                symbols,
+                start,
+                end,
+                channels,
+                exchange=exchange,
+                sync=sync,
+                on_missing=on_missing,
+                speed=speed,
+                batches=True,
+            )
+        )
+        return made if batches else events(made)

@@ -1,0 +1,251 @@
+"""Several feeds as one stream, from their history into what is new."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tradercast.client.feed import OpenFeed, SegmentPlan
+from tradercast.client.live import follow_feed
+from tradercast.client.missing import OnMissing, tell_missing
+from tradercast.client.node import Node
+from tradercast.errors import MissingDataError
+from tradercast.feed.reader import Piece, ReadReport, SegmentReader
+from tradercast.market.replay_merge import Merge, ReplayBatch
+from tradercast.market.replay_times import FeedTimes, has_receive_times
+from tradercast.timerange import MAX_TIME_NS, TimeRange
+
+_SMALL = 4_096  # records: smaller pieces are put together
+
+
+class _Mark(enum.Enum):
+    SEGMENT = enum.auto()  # the next piece is of the next segment
+    CAUGHT_UP = enum.auto()  # the next piece is new
+    END = enum.auto()
+
+
+_Item: TypeAlias = "Piece | _Mark | Exception"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayFeed:
+    """A feed that is replayed.
+
+    Attributes
+    ----------
+    feed : OpenFeed
+    plans : list of SegmentPlan
+        Its history.
+    valid : bool
+        Whether a book is the exchange's before it.
+    """
+
+    feed: OpenFeed
+    plans: list[SegmentPlan]
+    valid: bool = False
+
+
+class Replay:
+    """Reads the feeds at the same time, and merges them.
+
+    Parameters
+    ----------
+    node : Node
+    feeds : sequence of ReplayFeed
+        Of records of the same time those of an earlier feed come first.
+    on_missing : {"raise", "warn", "ignore"}
+    follow : bool
+        Go on with what is new; then all feeds are opened with ``remote=True``.
+    """
+
+    def __init__(
+        self, node: Node, feeds: Sequence[ReplayFeed], on_missing: OnMissing, *, follow: bool
+    ) -> None:
+        self._news = asyncio.Event()
+        self._sources = [_Source(node, feed, on_missing, follow, self._news) for feed in feeds]
+        self._merge = Merge(len(feeds))
+        self._missing: MissingDataError | None = None
+
+    async def batches(self) -> AsyncGenerator[ReplayBatch, None]:
+        """All records, each once.
+
+        Raises
+        ------
+        MissingDataError
+            Behind everything that is there, and before anything new.
+        ForkError
+        """
+        tasks = [asyncio.create_task(source.run()) for source in self._sources]
+        try:
+            await self._begin()
+            is_live = False
+            while True:
+                self._news.clear()
+                self._take_all()
+                batch = self._merge.take()
+                if batch is not None:
+                    yield batch
+                elif any(self._merge.is_waited_for(at) for at in range(len(tasks))):
+                    await self._news.wait()
+                elif not is_live and self._missing is not None:
+                    raise self._missing
+                elif all(source.has_ended for source in self._sources):
+                    return
+                elif not is_live:
+                    is_live = True
+                    self._merge.go_live()
+                else:
+                    await self._news.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _begin(self) -> None:
+        """Wait for the first records: they say what all go by."""
+        firsts = await asyncio.gather(*(source.first() for source in self._sources))
+        by_receipt = all(has_receive_times(piece.records) for piece in firsts if piece is not None)
+        for source in self._sources:
+            source.times = FeedTimes(
+                source.opened.feed.feed, by_receipt=by_receipt, valid=source.opened.valid
+            )
+
+    def _take_all(self) -> None:
+        """What is at hand; of history no more than is needed to go on."""
+        for at, source in enumerate(self._sources):
+            while source.is_caught_up or self._merge.is_empty(at):
+                item = source.next()
+                if item is None:
+                    break
+                self._take(at, item)
+
+    def _take(self, at: int, item: _Item) -> None:
+        source = self._sources[at]
+        if isinstance(item, Piece):
+            more = not source.is_caught_up
+            self._merge.add(at, source.times.take(item.records, item.seq, more=more))
+            return
+        if isinstance(item, MissingDataError):
+            self._missing = item
+        elif isinstance(item, Exception):
+            raise item
+        rest = source.times.rest()
+        if rest is not None:
+            self._merge.add(at, rest)
+        if item is _Mark.SEGMENT:
+            source.times.begin()
+            return
+        self._merge.pass_over(at)
+        source.is_caught_up = True
+        source.has_ended = item is not _Mark.CAUGHT_UP
+
+
+class _Source:
+    """Reads one feed ahead of the merge, by a few pieces."""
+
+    times: FeedTimes
+
+    def __init__(
+        self,
+        node: Node,
+        opened: ReplayFeed,
+        on_missing: OnMissing,
+        follow: bool,
+        news: asyncio.Event,
+    ) -> None:
+        self.opened = opened
+        self.is_caught_up = False
+        self.has_ended = False
+        self._node = node
+        self._on_missing = on_missing
+        self._follow = follow
+        self._news = news
+        self._queue: asyncio.Queue[_Item] = asyncio.Queue(2)
+        self._ahead: list[_Item] = []
+
+    async def run(self) -> None:
+        """Read until the end, or for ever."""
+        last: _Item = _Mark.END
+        try:
+            async with contextlib.aclosing(self._items()) as items:
+                async for item in items:
+                    await self._put(item)
+        except Exception as error:  # the reader of the queue raises it
+            last = error
+        await self._put(last)
+
+    async def _put(self, item: _Item) -> None:
+        await self._queue.put(item)
+        self._news.set()
+
+    async def first(self) -> Piece | None:
+        """The first records, which stay to be taken; None if there are none yet."""
+        while True:
+            item = await self._queue.get()
+            self._ahead.append(item)
+            if item is not _Mark.SEGMENT:
+                return item if isinstance(item, Piece) else None
+
+    def next(self) -> _Item | None:
+        """What is at hand."""
+        if self._ahead:
+            return self._ahead.pop(0)
+        return None if self._queue.empty() else self._queue.get_nowait()
+
+    async def _items(self) -> AsyncGenerator[_Item, None]:
+        plans, report, feed = self.opened.plans, ReadReport(), self.opened.feed
+        for at, each in enumerate(plans):
+            if at:
+                yield _Mark.SEGMENT
+            pieces = each.segment.reader.read(each.plan, report, keep_gaps=True)
+            async for piece in _gathered(pieces):
+                yield piece
+        if self._node.fork is not None:
+            raise self._node.fork
+        tell_missing(feed.feed, plans[0].plan.time_range, report, self._on_missing)
+        if self._follow:
+            async with contextlib.aclosing(self._new()) as items:
+                async for item in items:
+                    yield item
+
+    async def _new(self) -> AsyncGenerator[_Item, None]:
+        """Records behind the plan; those that were there already come before `CAUGHT_UP`."""
+        ends = {each.segment.segment.name: each.plan.end_seq for each in self.opened.plans}
+        newest = self.opened.feed.segments[-1]
+        next_seq = ends[newest.segment.name]
+        pieces = follow_feed(self._node, self.opened.feed, ends)
+        async with contextlib.aclosing(pieces):
+            while next_seq < (known := await _end_of(newest.reader)):
+                while next_seq < known:
+                    piece = await anext(pieces)
+                    next_seq = int(piece.seq[-1]) + 1
+                    yield piece
+            yield _Mark.CAUGHT_UP
+            async for piece in pieces:
+                yield piece
+
+
+async def _end_of(reader: SegmentReader) -> int:
+    """How many records a segment has by now."""
+    return (await reader.plan(TimeRange(MAX_TIME_NS, MAX_TIME_NS))).end_seq
+
+
+async def _gathered(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+    """The same records, the small pieces of a tail put together."""
+    small: list[Piece] = []
+    async for piece in pieces:
+        if len(piece) < _SMALL:
+            small.append(piece)
+            if sum(map(len, small)) < _SMALL:
+                continue
+            piece = Piece.joined(small)
+        elif small:
+            yield Piece.joined(small)
+        small = []
+        yield piece
+    if small:
+        yield Piece.joined(small)

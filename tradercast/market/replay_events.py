@@ -1,0 +1,244 @@
+"""A replay's records as objects, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from itertools import repeat
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from tradercast.book_levels import BookSide
+from tradercast.book_messages import NO_CHECKSUM, BookMessages
+from tradercast.candles import Candles
+from tradercast.corrections import gaps_of
+from tradercast.decimals import Decimals
+from tradercast.feeds import FeedId
+from tradercast.ids import ABSENT
+from tradercast.market.replay_merge import ReplayBatch
+from tradercast.market.replay_times import Part
+from tradercast.records import NO_TIME, Gap, Kind, Side, Trades
+
+_SIDES = [side.name.lower() for side in sorted(Side)]
+_FEW = 64  # values: fewer are not worth looking for equal ones
+
+
+class ReplayTrade(NamedTuple):
+    """A trade; times in ns UTC, price and size exact."""
+
+    ts_event: int
+    ts_recv: int | None
+    trade_id: str | int | None
+    side: str
+    price: Decimal
+    size: Decimal
+
+
+class ReplayCorrection(NamedTuple):
+    """What became of an earlier trade: ``bust`` or ``amend``; only among new records."""
+
+    action: str
+    ref_seq: int
+    trade: ReplayTrade
+
+
+class ReplayCandle(NamedTuple):
+    """A candle; of several that begin at one time the last counts."""
+
+    ts_open: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal | None
+    trades: int | None
+
+
+class ReplayBook:
+    """A message of a book.
+
+    Attributes
+    ----------
+    valid : bool
+        Whether the book after it is the exchange's: not before the first snapshot, and not after
+        a gap until the next one.
+    """
+
+    __slots__ = ("_row", "_run", "valid")
+
+    def __init__(self, run: BookMessages, row: int, valid: bool) -> None:
+        self._run = run
+        self._row = row
+        self.valid = valid
+
+    @property
+    def messages(self) -> BookMessages:
+        """The message as a run of one, which `Book.apply` takes."""
+        return self._run[self._row : self._row + 1]
+
+    @property
+    def ts_event(self) -> int:
+        """When it was, ns UTC."""
+        return int(self._run.ts_event[self._row])
+
+    @property
+    def ts_recv(self) -> int | None:
+        """When it was, ns UTC."""
+        return self._number("ts_recv", NO_TIME)
+
+    @property
+    def last_id(self) -> int | None:
+        """The source's number of its last update."""
+        return self._number("last_id", ABSENT)
+
+    @property
+    def checksum(self) -> int | None:
+        """The source's checksum of the book after it."""
+        return self._number("checksum", NO_CHECKSUM)
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether it is the whole book, not changes of it."""
+        return bool(self._run.is_snapshot[self._row])
+
+    @property
+    def bids(self) -> list[tuple[Decimal, Decimal]]:
+        """Prices and sizes, in the order of the source; size 0 removes the level."""
+        return self._levels(BookSide.BID)
+
+    @property
+    def asks(self) -> list[tuple[Decimal, Decimal]]:
+        """As `bids`."""
+        return self._levels(BookSide.ASK)
+
+    def _levels(self, side: BookSide) -> list[tuple[Decimal, Decimal]]:
+        levels = self.messages.levels
+        levels = levels[levels.side == side]
+        return list(zip(levels.price.to_decimals(), levels.size.to_decimals(), strict=True))
+
+    def _number(self, name: str, absent: int) -> int | None:
+        column = getattr(self._run, name)
+        value = absent if column is None else int(column[self._row])
+        return None if value == absent else value
+
+    def __repr__(self) -> str:
+        kind = "snapshot" if self.is_snapshot else "change"
+        levels = int(self._run.offsets[self._row + 1] - self._run.offsets[self._row])
+        return f"<book {kind} of {levels} levels{'' if self.valid else ', not valid'}>"
+
+
+Payload: TypeAlias = "ReplayTrade | ReplayBook | ReplayCandle | ReplayCorrection | Gap"
+
+
+class ReplayEvent(NamedTuple):
+    """One record of a replay.
+
+    Attributes
+    ----------
+    feed : FeedId
+    seq : int
+        Its number in the feed's segment.
+    ts : int
+        ns UTC at which it comes.
+    kind : str
+        ``trade``, ``book``, ``candle``, ``gap`` or ``correction``.
+    data : ReplayTrade, ReplayBook, ReplayCandle, Gap or ReplayCorrection
+    """
+
+    feed: FeedId
+    seq: int
+    ts: int
+    kind: str
+    data: Payload
+
+
+def events(batches: Iterable[ReplayBatch]) -> Iterator[ReplayEvent]:
+    """The records of batches, one by one."""
+    for batch in batches:
+        yield from events_of(batch)
+
+
+def events_of(batch: ReplayBatch) -> Sequence[ReplayEvent]:
+    """The records of a batch, in their order."""
+    made: list[ReplayEvent] = []
+    for part in batch.parts:
+        made += _events(part)
+    if len(batch.parts) == 1:
+        return made
+    return list(map(made.__getitem__, batch.order.tolist()))
+
+
+def _events(part: Part) -> list[ReplayEvent]:
+    kind, payloads = _payloads(part)
+    count = len(part)
+    kinds: list[str] = [kind] * count
+    notes = part.records.notes
+    if len(notes):
+        gaps = {gap.seq: gap for gap in gaps_of(part.records, part.seq)}
+        for at, row in enumerate(notes.row.tolist()):
+            if notes.kind[at] == Kind.GAP:
+                kinds[row], payloads[row] = "gap", gaps[int(part.seq[row])]
+            else:
+                action = Kind(int(notes.kind[at])).name.lower()
+                trade, ref = payloads[row], int(notes.ref_seq[at])
+                assert isinstance(trade, ReplayTrade)
+                kinds[row], payloads[row] = "correction", ReplayCorrection(action, ref, trade)
+    columns = zip(
+        repeat(part.feed, count), part.seq.tolist(), part.ts.tolist(), kinds, payloads, strict=True
+    )
+    return _named(ReplayEvent, columns)
+
+
+def _payloads(part: Part) -> tuple[str, list[Payload]]:
+    records = part.records
+    if isinstance(records, Trades):
+        return "trade", _trades(records)
+    if isinstance(records, BookMessages):
+        assert part.valid is not None
+        rows = zip(repeat(records, len(part)), range(len(part)), part.valid.tolist(), strict=True)
+        return "book", [ReplayBook(*row) for row in rows]
+    assert isinstance(records, Candles)
+    return "candle", _candles(records)
+
+
+def _trades(run: Trades) -> list[Payload]:
+    received: Iterable[Any] = repeat(None, len(run))
+    if run.ts_recv is not None:
+        received = run.ts_recv.tolist()
+        if (run.ts_recv == NO_TIME).any():
+            received = [None if time == NO_TIME else time for time in received]
+    ids: Iterable[Any] = (
+        repeat(None, len(run)) if run.trade_id is None else run.trade_id.to_strings()
+    )
+    sides = map(_SIDES.__getitem__, run.side.tolist())
+    numbers = _decimals(run.price), _decimals(run.size)
+    columns = (run.ts_event.tolist(), received, ids, sides, *numbers)
+    return _named(ReplayTrade, zip(*columns, strict=True))
+
+
+def _candles(run: Candles) -> list[Payload]:
+    numbers = [_decimals(getattr(run, name)) for name in ("open", "high", "low", "close")]
+    quote: Iterable[Any] = repeat(None, len(run))
+    if run.quote_volume is not None:
+        quote = _decimals(run.quote_volume)
+    counts = [None if count == ABSENT else count for count in run.counts().tolist()]
+    volume = _decimals(run.volume)
+    columns = (run.ts_open.tolist(), *numbers, volume, quote, counts)
+    return _named(ReplayCandle, zip(*columns, strict=True))
+
+
+def _decimals(column: Decimals) -> list[Decimal]:
+    """Exact values; each that occurs is made once."""
+    if len(column) < _FEW or column.escapes:
+        return column.to_decimals()
+    values, place = np.unique(column.mantissa, return_inverse=True)
+    made = np.array(Decimals(values, column.exponent).to_decimals(), object)
+    found: list[Decimal] = made[place].tolist()
+    return found
+
+
+def _named(kind: Any, rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+    """Named tuples of rows, without a call of Python for each."""
+    return list(map(tuple.__new__, repeat(kind), rows))

@@ -1,0 +1,150 @@
+"""Several feeds as one stream in the order of time; columnar."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tradercast.market.replay_times import Part
+from tradercast.rows import I64
+
+
+@dataclass(frozen=True, eq=False)
+class ReplayBatch:
+    """Records of several feeds in the order in which they come.
+
+    Attributes
+    ----------
+    parts : tuple of Part
+        Runs of records, each of one feed and in its order.
+    live : bool
+        Whether these are new records, in the order in which they arrived.
+    """
+
+    parts: tuple[Part, ...]
+    live: bool = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    @cached_property
+    def order(self) -> I64:
+        """Places in all parts, one behind the other, in the order in which they come."""
+        return np.argsort(self._times, kind="stable")
+
+    @cached_property
+    def _times(self) -> I64:
+        if len(self.parts) == 1:
+            return self.parts[0].ts
+        return np.concatenate([np.zeros(0, np.int64), *(part.ts for part in self.parts)])
+
+    @property
+    def ts(self) -> I64:
+        """Per record ns UTC at which it comes."""
+        return self._times if len(self.parts) == 1 else self._times[self.order]
+
+    @property
+    def part(self) -> I64:
+        """Per record the number of the part that it is in."""
+        numbers = np.repeat(np.arange(len(self.parts)), [len(part) for part in self.parts])
+        return numbers if len(self.parts) == 1 else numbers[self.order]
+
+    @property
+    def row(self) -> I64:
+        """Per record its row in that part."""
+        if len(self.parts) == 1:
+            return np.arange(len(self))
+        rows = np.concatenate([np.arange(len(part)) for part in self.parts])
+        return rows[self.order]
+
+    @property
+    def seq(self) -> I64:
+        """Per record its number in its feed."""
+        if len(self.parts) == 1:
+            return self.parts[0].seq
+        return np.concatenate([part.seq for part in self.parts])[self.order]
+
+    def __getitem__(self, rows: slice) -> ReplayBatch:
+        """Consecutive records of the batch."""
+        start, stop, step = rows.indices(len(self))
+        assert step == 1
+        ends = np.cumsum([len(part) for part in self.parts])
+        starts = ends - [len(part) for part in self.parts]
+        parts = []
+        before = np.bincount(self.part[:start], minlength=len(ends))
+        until = np.bincount(self.part[:stop], minlength=len(ends))
+        for at in range(len(starts)):
+            if until[at] > before[at]:
+                parts.append(self.parts[at][int(before[at]) : int(until[at])])
+        return ReplayBatch(tuple(parts), self.live)
+
+
+class Merge:
+    """Merges feeds by time, as far as they are known.
+
+    Of records with the same time those of an earlier feed come first, and of one feed those that
+    are first in it.
+
+    Parameters
+    ----------
+    count : int
+        How many feeds there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._parts: list[deque[Part]] = [deque() for _ in range(count)]
+        self._waited_for = [True] * count
+        self._live = False
+
+    def add(self, feed: int, part: Part) -> None:
+        """The next records of a feed."""
+        if len(part):
+            self._parts[feed].append(part)
+
+    def pass_over(self, feed: int) -> None:
+        """Nobody waits for more of a feed: it has ended, or gives only what is new."""
+        self._waited_for[feed] = False
+
+    def go_live(self) -> None:
+        """What is added from now on is new."""
+        self._live = True
+
+    def is_waited_for(self, feed: int) -> bool:
+        """Whether others can not go on without more of a feed."""
+        return self._waited_for[feed]
+
+    def is_empty(self, feed: int) -> bool:
+        """Whether nothing of a feed is left to give."""
+        return not self._parts[feed]
+
+    def take(self) -> ReplayBatch | None:
+        """All records that no record to come can be before; None if there are none."""
+        until = self._until()
+        taken: list[Part] = []
+        for feed, parts in enumerate(self._parts):
+            while parts and (count := _count(parts[0].ts, feed, until)):
+                part = parts.popleft()
+                if count < len(part):
+                    parts.appendleft(part[count:])
+                    part = part[:count]
+                taken.append(part)
+        return ReplayBatch(tuple(taken), self._live) if taken else None
+
+    def _until(self) -> tuple[int, int] | None:
+        """The last time and feed that are certain; None if all are."""
+        ends = [
+            (int(parts[-1].ts[-1]), feed) if parts else (-(2**63), -1)
+            for feed, parts in enumerate(self._parts)
+            if self._waited_for[feed]
+        ]
+        return min(ends) if ends else None
+
+
+def _count(times: I64, feed: int, until: tuple[int, int] | None) -> int:
+    """How many of a feed's times are not behind a time and feed."""
+    if until is None:
+        return len(times)
+    return int(np.searchsorted(times, until[0], "right" if feed <= until[1] else "left"))
