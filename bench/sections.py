@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import books, candles, codec
+from bench import books, candles, codec, replay
 from bench.children import python
 from bench.compare import Comparison, Run, alternate, run, summary
 from bench.link import LinkMissingError, delayed, slow_line
@@ -69,6 +69,11 @@ async def candles_section(stage: Stage, report: Report, settings: Settings) -> N
     report.figures(candles.measure(stage.market))
 
 
+async def replay_section(stage: Stage, report: Report, settings: Settings) -> None:
+    """Feeds as one stream, in batches and one by one."""
+    report.figures(await replay.measure(stage.market, stage.new_folder("replay")))
+
+
 async def publish_section(stage: Stage, report: Report, settings: Settings) -> None:
     """Publishing from a file and from arrays, durable."""
     report.figures(await stage.publish())
@@ -128,6 +133,7 @@ SECTIONS: dict[str, Callable[[Stage, Report, Settings], Awaitable[None]]] = {
     "codec": codec_section,
     "books": books_section,
     "candles": candles_section,
+    "replay": replay_section,
     "publish": publish_section,
     "sync": sync_section,
     "link": link_section,

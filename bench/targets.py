@@ -57,5 +57,9 @@ FIGURES = {
     "round_trips_open": Target(5, 3, most=True),
     "round_trips_known": Target(3, 2, most=True),
     "stream_peak_mb": Target(200, 100, most=True),
+    "replay_merge_records_per_s": Target(30e6),
+    "replay_merge_one_by_one_records_per_s": Target(1e6),
+    "replay_records_per_s": Target(30e6),
+    "replay_one_by_one_records_per_s": Target(1e6),
     "cold_peak_mb": Target(400, most=True),
 }

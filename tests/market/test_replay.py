@@ -170,7 +170,7 @@ def test_columns_and_slices_of_a_batch_are_its_events() -> None:
     assert [batch.parts[part].feed for part in batch.part] == [e.feed for e in made]
     assert batch.row.tolist() == [0, 0, 1, 1, 2]
     for cut in range(6):
-        again = [*events_of(batch[:cut]), *events_of(batch[cut:])]
+        again = list(events(batch.cut([cut])))
         assert [(e.feed, e.seq, e.ts, e.kind) for e in again] == [
             (e.feed, e.seq, e.ts, e.kind) for e in made
         ]

@@ -64,8 +64,9 @@ async def paced(
                 now_ns = first_ns + round((clock() - began) * speed * NS_PER_S)
                 due = int(np.searchsorted(times, now_ns, "right"))
                 if due > done:
-                    yield batch[done:due]
-                    done = due
+                    now, *later = batch.cut([due - done])
+                    yield now
+                    batch, done = (later[0] if later else now), due
                 else:
                     wait_s = (int(times[done]) - now_ns) / NS_PER_S / speed
                     await sleep(min(max(wait_s, _LEAST_S), _MOST_S))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
+import functools
+from collections.abc import Iterable, Iterator
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
-
-import numpy as np
 
 from tradercast.book_levels import BookSide
 from tradercast.book_messages import NO_CHECKSUM, BookMessages
@@ -21,7 +20,9 @@ from tradercast.market.replay_times import Part
 from tradercast.records import NO_TIME, Gap, Kind, Side, Trades
 
 _SIDES = [side.name.lower() for side in sorted(Side)]
-_FEW = 64  # values: fewer are not worth looking for equal ones
+_RUN = 2_048
+_KEPT = 1 << 16
+_EXACT = Context(prec=40, Emin=MIN_EMIN, Emax=MAX_EMAX)  # whatever the program's own rounds to
 
 
 class ReplayTrade(NamedTuple):
@@ -157,10 +158,16 @@ class ReplayEvent(NamedTuple):
 def events(batches: Iterable[ReplayBatch]) -> Iterator[ReplayEvent]:
     """The records of batches, one by one."""
     for batch in batches:
-        yield from events_of(batch)
+        for run in runs_of(batch):
+            yield from run
 
 
-def events_of(batch: ReplayBatch) -> Sequence[ReplayEvent]:
+def runs_of(batch: ReplayBatch) -> Iterator[list[ReplayEvent]]:
+    """The records of a batch in runs: few objects at a time are quicker than many."""
+    return map(events_of, batch.split(_RUN))
+
+
+def events_of(batch: ReplayBatch) -> list[ReplayEvent]:
     """The records of a batch, in their order."""
     made: list[ReplayEvent] = []
     for part in batch.parts:
@@ -230,13 +237,26 @@ def _candles(run: Candles) -> list[Payload]:
 
 
 def _decimals(column: Decimals) -> list[Decimal]:
-    """Exact values; each that occurs is made once."""
-    if len(column) < _FEW or column.escapes:
+    """Exact values, with as many decimals as the finest of a run has."""
+    if column.escapes:
         return column.to_decimals()
-    values, place = np.unique(column.mantissa, return_inverse=True)
-    made = np.array(Decimals(values, column.exponent).to_decimals(), object)
-    found: list[Decimal] = made[place].tolist()
-    return found
+    return list(map(_made(column.exponent).__getitem__, column.mantissa.tolist()))
+
+
+class _Made(dict[int, Decimal]):
+    """The values that were made last: prices and sizes come again and again."""
+
+    def __init__(self, exponent: int) -> None:
+        self._unit = Decimal((0, (1,), exponent))
+
+    def __missing__(self, mantissa: int) -> Decimal:
+        if len(self) >= _KEPT:
+            self.clear()
+        value = self[mantissa] = _EXACT.multiply(mantissa, self._unit)
+        return value
+
+
+_made = functools.lru_cache(16)(_Made)
 
 
 def _named(kind: Any, rows: Iterable[tuple[Any, ...]]) -> list[Any]:

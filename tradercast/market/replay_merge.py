@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -67,19 +68,21 @@ class ReplayBatch:
             return self.parts[0].seq
         return np.concatenate([part.seq for part in self.parts])[self.order]
 
-    def __getitem__(self, rows: slice) -> ReplayBatch:
-        """Consecutive records of the batch."""
-        start, stop, step = rows.indices(len(self))
-        assert step == 1
-        ends = np.cumsum([len(part) for part in self.parts])
-        starts = ends - [len(part) for part in self.parts]
-        parts = []
-        before = np.bincount(self.part[:start], minlength=len(ends))
-        until = np.bincount(self.part[:stop], minlength=len(ends))
-        for at in range(len(starts)):
-            if until[at] > before[at]:
-                parts.append(self.parts[at][int(before[at]) : int(until[at])])
-        return ReplayBatch(tuple(parts), self.live)
+    def split(self, rows: int) -> Iterator[ReplayBatch]:
+        """The same records in batches of at most so many."""
+        return self.cut(range(rows, len(self), rows))
+
+    def cut(self, places: Iterable[int]) -> Iterator[ReplayBatch]:
+        """The same records in batches that end at rising places, and the rest."""
+        part, count = self.part, len(self.parts)
+        done, given = 0, [0] * count
+        for place in [*places, len(self)]:
+            if place > done:
+                ends = np.bincount(part[done:place], minlength=count) + given
+                runs = zip(self.parts, given, ends.tolist(), strict=True)
+                taken = tuple(run[start:end] for run, start, end in runs if end > start)
+                yield ReplayBatch(taken, self.live)
+                done, given = place, ends.tolist()
 
 
 class Merge:
