@@ -22,6 +22,7 @@ from tradercast.cli.commands import (
     listener,
     ls,
     publish,
+    replay,
     serve,
     sync,
     verify,
@@ -52,6 +53,7 @@ def build() -> typer.Typer:
     command(app, "export", examples=export.EXAMPLES)(export.export)
     command(app, "candles", examples=candles.EXAMPLES)(candles.candles)
     command(app, "book", examples=book.EXAMPLES)(book.book)
+    command(app, "replay", examples=replay.EXAMPLES)(replay.replay)
     command(app, "verify", examples=verify.EXAMPLES)(verify.verify)
     command(app, "demo", examples=demo.EXAMPLES)(demo.demo)
     command(app, "collect", examples=collect.EXAMPLES, service=True)(collect.collect)

@@ -14,6 +14,7 @@ from tradercast.client.candle_results import candle_objects
 from tradercast.corrections import gaps_of
 from tradercast.feed.reader import Piece
 from tradercast.feeds import FeedId
+from tradercast.market.replay_merge import ReplayBatch
 from tradercast.records import NO_TIME, Kind, Side, Trades
 from tradercast.timerange import format_time_ns
 
@@ -25,6 +26,21 @@ def print_piece(out: Output, feed: FeedId, piece: Piece) -> None:
     for line in record_objects(feed, piece):
         out.emit(line)
         out.print(_text(line))
+
+
+def print_batch(out: Output, batch: ReplayBatch) -> None:
+    """Print every record of a replay on a line of its own."""
+    lines: list[dict[str, Any]] = []
+    for part in batch.parts:
+        made = record_objects(part.feed, Piece(part.records, part.seq))
+        for row, line in enumerate(made):
+            line["ts"] = int(part.ts[row])
+            if part.valid is not None and line["type"] == "book":
+                line["valid"] = bool(part.valid[row])
+        lines += made
+    for at in batch.order.tolist():
+        out.emit(lines[at])
+        out.print(f"{lines[at]['feed']:<32} {_text(lines[at])}")
 
 
 def record_objects(feed: FeedId, piece: Piece) -> list[dict[str, Any]]:
