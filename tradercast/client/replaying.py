@@ -14,7 +14,7 @@ from tradercast.client.pace import check_speed, paced
 from tradercast.client.replay import Replay, ReplayFeed
 from tradercast.errors import IncompleteError, UnknownSymbolError, UsageError
 from tradercast.feed.channel import BOOK, CANDLES, TRADES
-from tradercast.market.replay_events import ReplayEvent, runs_of
+from tradercast.market.replay_events import ReplayEvent, events_of
 from tradercast.market.replay_merge import ReplayBatch
 from tradercast.timerange import MAX_TIME_NS, MIN_TIME_NS, TimeRange
 
@@ -92,9 +92,8 @@ class Replays:
 async def each_event(batches: AsyncIterator[ReplayBatch]) -> AsyncIterator[ReplayEvent]:
     """The records of batches, one by one."""
     async for batch in batches:
-        for run in runs_of(batch):
-            for event in run:
-                yield event
+        for event in events_of(batch):
+            yield event
 
 
 def _named(symbols: str | Sequence[str], channels: str | Sequence[str]) -> list[tuple[str, str]]:

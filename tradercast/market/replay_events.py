@@ -20,7 +20,6 @@ from tradercast.market.replay_times import Part
 from tradercast.records import NO_TIME, Gap, Kind, Side, Trades
 
 _SIDES = [side.name.lower() for side in sorted(Side)]
-_RUN = 2_048
 _KEPT = 1 << 16
 _EXACT = Context(prec=40, Emin=MIN_EMIN, Emax=MAX_EMAX)  # whatever the program's own rounds to
 
@@ -158,59 +157,53 @@ class ReplayEvent(NamedTuple):
 def events(batches: Iterable[ReplayBatch]) -> Iterator[ReplayEvent]:
     """The records of batches, one by one."""
     for batch in batches:
-        for run in runs_of(batch):
-            yield from run
+        yield from events_of(batch)
 
 
-def runs_of(batch: ReplayBatch) -> Iterator[list[ReplayEvent]]:
-    """The records of a batch in runs: few objects at a time are quicker than many."""
-    return map(events_of, batch.split(_RUN))
+def events_of(batch: ReplayBatch) -> Iterator[ReplayEvent]:
+    """The records of a batch, in their order.
+
+    Each is made when it is asked for: where many live at a time, collecting garbage costs more
+    than all else.
+    """
+    made = [_events(part) for part in batch.parts]
+    if len(made) == 1:
+        return made[0]
+    return map(next, map(made.__getitem__, batch.part.tolist()))
 
 
-def events_of(batch: ReplayBatch) -> list[ReplayEvent]:
-    """The records of a batch, in their order."""
-    made: list[ReplayEvent] = []
-    for part in batch.parts:
-        made += _events(part)
-    if len(batch.parts) == 1:
-        return made
-    return list(map(made.__getitem__, batch.order.tolist()))
-
-
-def _events(part: Part) -> list[ReplayEvent]:
+def _events(part: Part) -> Iterator[ReplayEvent]:
     kind, payloads = _payloads(part)
-    count = len(part)
-    kinds: list[str] = [kind] * count
-    notes = part.records.notes
+    count, notes = len(part), part.records.notes
+    kinds: Iterable[str] = repeat(kind, count)
     if len(notes):
+        payloads, kinds = iter(noted := list(payloads)), (names := [kind] * count)
         gaps = {gap.seq: gap for gap in gaps_of(part.records, part.seq)}
         for at, row in enumerate(notes.row.tolist()):
             if notes.kind[at] == Kind.GAP:
-                kinds[row], payloads[row] = "gap", gaps[int(part.seq[row])]
+                names[row], noted[row] = "gap", gaps[int(part.seq[row])]
             else:
                 action = Kind(int(notes.kind[at])).name.lower()
-                trade, ref = payloads[row], int(notes.ref_seq[at])
+                trade, ref = noted[row], int(notes.ref_seq[at])
                 assert isinstance(trade, ReplayTrade)
-                kinds[row], payloads[row] = "correction", ReplayCorrection(action, ref, trade)
-    columns = zip(
-        repeat(part.feed, count), part.seq.tolist(), part.ts.tolist(), kinds, payloads, strict=True
-    )
-    return _named(ReplayEvent, columns)
+                names[row], noted[row] = "correction", ReplayCorrection(action, ref, trade)
+    columns = (repeat(part.feed, count), part.seq.tolist(), part.ts.tolist(), kinds, payloads)
+    return _named(ReplayEvent, zip(*columns, strict=True))
 
 
-def _payloads(part: Part) -> tuple[str, list[Payload]]:
+def _payloads(part: Part) -> tuple[str, Iterator[Payload]]:
     records = part.records
     if isinstance(records, Trades):
         return "trade", _trades(records)
+    count = len(part)
     if isinstance(records, BookMessages):
         assert part.valid is not None
-        rows = zip(repeat(records, len(part)), range(len(part)), part.valid.tolist(), strict=True)
-        return "book", [ReplayBook(*row) for row in rows]
+        return "book", map(ReplayBook, repeat(records, count), range(count), part.valid.tolist())
     assert isinstance(records, Candles)
     return "candle", _candles(records)
 
 
-def _trades(run: Trades) -> list[Payload]:
+def _trades(run: Trades) -> Iterator[Payload]:
     received: Iterable[Any] = repeat(None, len(run))
     if run.ts_recv is not None:
         received = run.ts_recv.tolist()
@@ -225,7 +218,7 @@ def _trades(run: Trades) -> list[Payload]:
     return _named(ReplayTrade, zip(*columns, strict=True))
 
 
-def _candles(run: Candles) -> list[Payload]:
+def _candles(run: Candles) -> Iterator[Payload]:
     numbers = [_decimals(getattr(run, name)) for name in ("open", "high", "low", "close")]
     quote: Iterable[Any] = repeat(None, len(run))
     if run.quote_volume is not None:
@@ -236,11 +229,11 @@ def _candles(run: Candles) -> list[Payload]:
     return _named(ReplayCandle, zip(*columns, strict=True))
 
 
-def _decimals(column: Decimals) -> list[Decimal]:
+def _decimals(column: Decimals) -> Iterable[Decimal]:
     """Exact values, with as many decimals as the finest of a run has."""
     if column.escapes:
         return column.to_decimals()
-    return list(map(_made(column.exponent).__getitem__, column.mantissa.tolist()))
+    return map(_made(column.exponent).__getitem__, column.mantissa.tolist())
 
 
 class _Made(dict[int, Decimal]):
@@ -259,6 +252,6 @@ class _Made(dict[int, Decimal]):
 _made = functools.lru_cache(16)(_Made)
 
 
-def _named(kind: Any, rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+def _named(kind: Any, rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
     """Named tuples of rows, without a call of Python for each."""
-    return list(map(tuple.__new__, repeat(kind), rows))
+    return map(tuple.__new__, repeat(kind), rows)
