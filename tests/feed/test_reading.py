@@ -159,7 +159,7 @@ def lying(archive: ListLog, field: str, value: int) -> None:
 class StallingLog(ListLog):
     """Peers lack what is not held: waiting for it ends in a stall."""
 
-    async def update(self, timeout_s):
+    async def update(self, timeout_s, *, latest=False):
         return await self.info()
 
     async def read(self, ranges, wait=True, stall_s=1.0):

@@ -81,7 +81,7 @@ class BookReader:
 
     async def _at(self, time_ns: int) -> BookState | None:
         reader = self._reader
-        archive_length, tail_length = await reader.lengths()
+        archive_length, tail_length = await reader.lengths(latest=False)
         index = await ArchiveIndex.load_at(
             reader.archive, archive_length, time_ns, wait=reader.remote, stall_s=reader.stall_s
         )
@@ -108,7 +108,7 @@ class BookReader:
             and noted in `report`.
         """
         reader = self._reader
-        archive_length, tail_length = await reader.lengths()
+        archive_length, tail_length = await reader.lengths(latest=False)
         index = await ArchiveIndex.load(
             reader.archive, archive_length, wait=reader.remote, stall_s=reader.stall_s
         )

@@ -58,14 +58,17 @@ class SegmentReader:
         self.remote = remote
         self.stall_s = stall_s
 
-    async def lengths(self, timeout_s: float = 5.0) -> tuple[int, int]:
-        """Newest verified lengths of archive and tail; unless remote, as far as they are held."""
+    async def lengths(self, timeout_s: float = 5.0, *, latest: bool = True) -> tuple[int, int]:
+        """Newest verified lengths of archive and tail; unless remote, as far as they are held.
+
+        With `latest` their newest blocks come along, which saves who begins there a round trip.
+        """
         if not self.remote:
             return await archive_here(self.archive), await tail_here(self.tail)
         # the tail first would be enough for safety; both at once saves a round trip, and a seal
         # in between is met by planning again
         infos = await asyncio.gather(
-            *(log.update(timeout_s, latest=True) for log in (self.archive, self.tail))
+            *(log.update(timeout_s, latest=latest) for log in (self.archive, self.tail))
         )
         return infos[0].length, infos[1].length
 
