@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +82,7 @@ async def batches(
     await_s: float | None = None,
     pause_s: float = 0.0,
     by_column: bool = False,
-) -> AsyncIterator[Reply]:
+) -> AsyncGenerator[Reply, None]:
     """Run ``find`` or ``aggregate`` and give its batches until the cursor ends.
 
     Parameters

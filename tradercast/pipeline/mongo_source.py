@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -117,7 +118,7 @@ class MongoSource:
         self.rescans = 0
         self.trouble: str | None = None
 
-    async def batches(self, position: Position) -> AsyncIterator[SourceBatch]:
+    async def batches(self, position: Position) -> AsyncGenerator[SourceBatch, None]:
         """Everything behind `position`, for ever; what fails is tried again.
 
         Raises
@@ -128,11 +129,13 @@ class MongoSource:
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                async for batch in self._batches(position):
-                    position = batch.position
-                    wait_s = FIRST_WAIT_S
-                    self.trouble = None
-                    yield batch
+                # closed at once, and before the client is: what is under way ends in order
+                async with aclosing(self._batches(position)) as batches:
+                    async for batch in batches:
+                        position = batch.position
+                        wait_s = FIRST_WAIT_S
+                        self.trouble = None
+                        yield batch
             except (PyMongoError, OSError) as error:
                 _raise_if_hopeless(error)
                 self.reconnects += 1
@@ -141,19 +144,21 @@ class MongoSource:
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
-    async def _batches(self, position: Position) -> AsyncIterator[SourceBatch]:
+    async def _batches(self, position: Position) -> AsyncGenerator[SourceBatch, None]:
         if position.collections != self._collections:
             position = await self._with_collections(position)
             yield SourceBatch(position)
         while True:
             while position.scan is not None:
-                async for batch in self._scan(position, position.scan):
-                    position = batch.position
-                    yield batch
+                async with aclosing(self._scan(position, position.scan)) as batches:
+                    async for batch in batches:
+                        position = batch.position
+                        yield batch
             try:
-                async for batch in self._changes(position):
-                    position = batch.position
-                    yield batch
+                async with aclosing(self._changes(position)) as batches:
+                    async for batch in batches:
+                        position = batch.position
+                        yield batch
             except OperationFailure as error:
                 if error.code not in LOST:
                     raise
@@ -201,7 +206,7 @@ class MongoSource:
                 hint="start mongod with --replSet and run rs.initiate() once",
             ) from None
 
-    async def _scan(self, position: Position, scan: Scan) -> AsyncIterator[SourceBatch]:
+    async def _scan(self, position: Position, scan: Scan) -> AsyncGenerator[SourceBatch, None]:
         collection = scan.remaining[0]
         name = collection.split(".", 1)[1]
         command: Document = {
@@ -216,23 +221,25 @@ class MongoSource:
         if last is not None:
             # Unlike {$gt: …}, a bound of the index goes on to ids of other types.
             command["min"] = last
-        async for reply in mongo.batches(self._client, self._database, command, batch_size=BATCH):
-            documents = reply.documents
-            if last is not None and documents and documents[0]["_id"] == last["_id"]:
-                documents = documents[1:]
-            last = None
-            if documents:
-                scan = replace(scan, last_id=_packed_id(documents[-1], scan.last_id))
-            if reply.last:
-                position = await self._scanned(position, scan)
-            else:
-                position = replace(position, scan=scan)
-            yield SourceBatch(
-                position,
-                documents=documents,
-                collection=collection,
-                repeats_anywhere=scan.rescan,
-            )
+        replies = mongo.batches(self._client, self._database, command, batch_size=BATCH)
+        async with aclosing(replies):
+            async for reply in replies:
+                documents = reply.documents
+                if last is not None and documents and documents[0]["_id"] == last["_id"]:
+                    documents = documents[1:]
+                last = None
+                if documents:
+                    scan = replace(scan, last_id=_packed_id(documents[-1], scan.last_id))
+                if reply.last:
+                    position = await self._scanned(position, scan)
+                else:
+                    position = replace(position, scan=scan)
+                yield SourceBatch(
+                    position,
+                    documents=documents,
+                    collection=collection,
+                    repeats_anywhere=scan.rescan,
+                )
 
     async def _scanned(self, position: Position, scan: Scan) -> Position:
         """The position when the first of the remaining collections is finished."""
@@ -243,10 +250,10 @@ class MongoSource:
         end = mongo.cluster_time(said["operationTime"])
         return replace(position, scan=None, repeats_until=max(end, position.repeats_until))
 
-    async def _changes(self, position: Position) -> AsyncIterator[SourceBatch]:
+    async def _changes(self, position: Position) -> AsyncGenerator[SourceBatch, None]:
         """The change stream, until it ends as it does when a collection is dropped."""
         command = await self._watch(position)
-        async for reply in mongo.batches(
+        replies = mongo.batches(
             self._client,
             self._database,
             command,
@@ -254,19 +261,21 @@ class MongoSource:
             await_s=AWAIT_S,
             pause_s=PAUSE_S,
             by_column=self._by_column,
-        ):
-            events = reply.documents
-            token = reply.token
-            if events:
-                position = replace(position, at=mongo.cluster_time(events[-1]["clusterTime"]))
-                if token is None or events[-1]["operationType"] == "invalidate":
-                    token = events[-1]["_id"]
-            if token is not None:
-                position = replace(position, token=mongo.pack(token))
-            repeats = bool(events) and (
-                mongo.cluster_time(events[0]["clusterTime"]) <= position.repeats_until
-            )
-            yield SourceBatch(position, events=events, repeats_anywhere=repeats)
+        )
+        async with aclosing(replies):
+            async for reply in replies:
+                events = reply.documents
+                token = reply.token
+                if events:
+                    position = replace(position, at=mongo.cluster_time(events[-1]["clusterTime"]))
+                    if token is None or events[-1]["operationType"] == "invalidate":
+                        token = events[-1]["_id"]
+                if token is not None:
+                    position = replace(position, token=mongo.pack(token))
+                repeats = bool(events) and (
+                    mongo.cluster_time(events[0]["clusterTime"]) <= position.repeats_until
+                )
+                yield SourceBatch(position, events=events, repeats_anywhere=repeats)
 
     async def _watch(self, position: Position) -> Document:
         said = await mongo.hello(self._client)
