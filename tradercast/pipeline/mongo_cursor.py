@@ -134,7 +134,8 @@ async def batches(
                     yield await asyncio.to_thread(reply_of, cursor, not identity, by_column)
                 if following is None:
                     return
-                cursor, following = await following, None
+                await asyncio.wait([following])  # whoever is cancelled here does not cancel that
+                cursor, following = following.result(), None
                 identity, _ = cursor_of(cursor)
         finally:
             if following is not None:

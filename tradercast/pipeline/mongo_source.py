@@ -137,6 +137,9 @@ class MongoSource:
                         self.trouble = None
                         yield batch
             except (PyMongoError, OSError) as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    # the driver tells of a command that was cancelled as of a lost connection
+                    raise asyncio.CancelledError from error
                 _raise_if_hopeless(error)
                 self.reconnects += 1
                 self.trouble = str(error)[:200]
