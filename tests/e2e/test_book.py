@@ -57,6 +57,23 @@ def test_a_capture_is_added_once_a_longer_one_its_rest_and_a_changed_one_is_refu
     assert str(other["data"]["u"]) in refused["message"]
 
 
+def test_a_capture_of_bitfinex_is_published_as_book_and_as_trades(
+    machines: Machines, shared_data: Path
+) -> None:
+    publisher = machines("publisher")
+    capture = shared_data / "ws" / "BITFINEX.ws.11.0.gz"
+    named = {"symbol": "tstsusd", "native-symbol": "tTESTBTC:TESTUSD", "format": "bitfinex-raw"}
+
+    book = publisher.publish(capture, channel="book", **named)
+    trades = publisher.publish(capture, channel="trades", **named)
+    [newest] = publisher.run("book", "tstsusd", "--depth", 2)
+
+    assert (book["feed"], book["added"]) == ("bitfinex/tstsusd/book", 80)
+    assert (trades["feed"], trades["added"]) == ("bitfinex/tstsusd/trades", 30)
+    assert newest["valid"]
+    assert [level[::2] for level in newest["bids"]] == [["60417", 1], ["60414", 1]]
+
+
 def test_a_book_is_synced_checked_and_exported_with_its_gap(
     machines: Machines, lines: list[bytes], tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ RAW = "binance-raw"
 @pytest.mark.parametrize(
     ("channel", "options", "what"),
     [
-        ("book", {}, "say --format binance-raw.tardis-csv"),
+        ("book", {}, "say --format binance-raw.bitfinex-raw.tardis-csv"),
         ("book", {"form": "tardis"}, "'tardis' is no format of book; formats of book are: binance"),
         ("trades", {"form": "tardis-csv"}, "no format of trades; .*; tardis-csv goes with --ch"),
         ("trades", {"form": RAW, "columns": "price=b"}, "--columns says nothing of binance-raw"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -76,3 +77,8 @@ def _units(text: str) -> int:
     whole, _, part = text.partition(".")
     assert len(part) <= 8
     return int(whole + part.ljust(8, "0"))
+
+
+def signed_crc(text: str) -> int:
+    """A checksum as Bitfinex sends it."""
+    return (zlib.crc32(text.encode()) ^ 2**31) - 2**31

@@ -40,6 +40,8 @@ EXAMPLES = (
     "    --columns 'ts_event=timestamp_ms:ms,price=price,size=quantity'",
     "tradercast publish capture.jsonl.gz --exchange binance --symbol btcusdt \\",
     "    --channel book --format binance-raw",
+    "tradercast publish capture.gz --exchange bitfinex --symbol btcusd \\",
+    "    --channel book --format bitfinex-raw",
     "tradercast publish trades.csv.gz --exchange bitfinex --symbol btcusd --candles",
     "tradercast publish 2019.csv --exchange bitfinex --symbol btcusd --segment history",
 )

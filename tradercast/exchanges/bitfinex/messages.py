@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 
 VERSION = 2
-SEQUENCE = 65_536  # flag: number the messages of the connection
+# flags
+TIMESTAMP = 32_768  # the exchange's time with every message
+SEQUENCE = 65_536  # number the messages of the connection
+CHECKSUM = 131_072  # of books
+PRECISION = "P0"  # every price is a level of its own
 
 
 def configure() -> str:

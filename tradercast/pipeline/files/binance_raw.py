@@ -8,6 +8,7 @@ from typing import Any
 
 from tradercast.book_messages import BookMessages
 from tradercast.errors import InputError
+from tradercast.exchanges.book_entries import Message
 from tradercast.pipeline.files.binance_lines import (
     LINE_HINT,
     Captures,
@@ -15,12 +16,11 @@ from tradercast.pipeline.files.binance_lines import (
     natural,
     time_ns,
 )
-from tradercast.pipeline.files.binance_rule import Message, SnapshotRule
-from tradercast.pipeline.files.book_rows import BookRows
+from tradercast.pipeline.files.binance_rule import SnapshotRule
+from tradercast.pipeline.files.book_rows import BATCH_LEVELS, BookRows
 
 _log = logging.getLogger(__name__)
 
-BATCH_LEVELS = 65_536
 _MARKS = (b'"depthUpdate"', b'"lastUpdateId"')
 
 

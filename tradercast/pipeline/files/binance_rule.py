@@ -2,58 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+
+from tradercast.exchanges.book_entries import Entry, Hole, Message
 
 MAX_WAITING = 4_096  # changes kept back for a snapshot; one arrives within seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A snapshot or a set of changes.
-
-    Parameters
-    ----------
-    ts_event : int or None
-        ns UTC; a spot snapshot has none of its own.
-    ts_recv : int
-        ns UTC.
-    first, last, prev : int or None
-        ``U``, ``u`` and ``pu``; of a snapshot, `last` is its ``lastUpdateId``.
-    is_snapshot : bool
-    bids, asks : list of [price, size]
-        As text.
-    """
-
-    ts_event: int | None
-    ts_recv: int
-    first: int | None
-    last: int
-    prev: int | None
-    is_snapshot: bool
-    bids: list[Any]
-    asks: list[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """Updates that are missing.
-
-    Parameters
-    ----------
-    first, last : int
-        Their numbers.
-    before_ns, after_ns : int
-        Event times on both sides.
-    """
-
-    first: int
-    last: int
-    before_ns: int
-    after_ns: int
-
-
-Entry = Message | Hole
 
 
 class SnapshotRule:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from tradercast.book_levels import BookSide, Levels
-from tradercast.book_messages import BookMessages, offsets_of
+from tradercast.book_messages import NO_CHECKSUM, BookMessages, offsets_of
 from tradercast.errors import InputError, UsageError
+from tradercast.exchanges.book_entries import Entry, Hole
 from tradercast.ids import ABSENT
-from tradercast.pipeline.files.binance_rule import Entry, Hole
 from tradercast.records import NO_TIME, Decimals, Kind, Notes
+from tradercast.rows import I64
 
-_Numbers = tuple[int, int, bool, int, int, int, int]  # times, snapshot, ids, number of levels
+BATCH_LEVELS = 65_536
+# times, snapshot, ids, checksum, number of levels
+_Numbers = tuple[int, int, bool, int, int, int, int, int]
 
 
 class BookRows:
@@ -30,7 +33,7 @@ class BookRows:
     def _clear(self) -> None:
         self._numbers: list[_Numbers] = []
         self._sides: list[tuple[int, int]] = []  # bids and asks of each message
-        self._levels: list[list[str]] = []
+        self._levels: list[list[str | int]] = []
         self._notes: list[tuple[int, Kind, int, int, int]] = []
 
     def __len__(self) -> int:
@@ -46,13 +49,16 @@ class BookRows:
         if isinstance(entry, Hole):
             row = len(self._numbers)
             self._notes.append((row, Kind.GAP, entry.first, entry.last, entry.before_ns))
-            self._numbers.append((entry.after_ns, NO_TIME, False, ABSENT, ABSENT, ABSENT, 0))
+            self._numbers.append(
+                (entry.after_ns, NO_TIME, False, ABSENT, ABSENT, ABSENT, NO_CHECKSUM, 0)
+            )
             self._sides.append((0, 0))
             return
         ids = (ABSENT if n is None else n for n in (entry.first, entry.last, entry.prev))
         count = len(entry.bids) + len(entry.asks)
         event = entry.ts_recv if entry.ts_event is None else entry.ts_event
-        self._numbers.append((event, entry.ts_recv, entry.is_snapshot, *ids, count))  # type: ignore[arg-type]
+        checksum = NO_CHECKSUM if entry.checksum is None else entry.checksum
+        self._numbers.append((event, entry.ts_recv, entry.is_snapshot, *ids, checksum, count))  # type: ignore[arg-type]
         self._sides.append((len(entry.bids), len(entry.asks)))
         self._levels += entry.bids
         self._levels += entry.asks
@@ -65,22 +71,25 @@ class BookRows:
         InputError
             If a price or size is no number, or a size is negative.
         """
-        numbers = np.array(self._numbers, np.int64).reshape(-1, 7)
+        numbers = np.array(self._numbers, np.int64).reshape(-1, 8)
         counts = np.array(self._sides, np.int64).reshape(-1)
         sides = np.tile(np.array([BookSide.BID, BookSide.ASK], np.uint8), len(self._sides))
         try:
-            prices, sizes = zip(*self._levels, strict=True) if self._levels else ((), ())
+            columns = list(zip(*self._levels, strict=True)) or [(), ()]
+            prices, sizes, *counted = columns
             if {*map(type, prices), *map(type, sizes)} - {str}:
                 raise TypeError("prices and sizes are no texts")  # a float may not be exact
             levels = Levels(
                 np.repeat(sides, counts),
                 Decimals.from_strings(prices),
                 Decimals.from_strings(sizes),
+                _counts(counted),
             )
         except (InputError, UsageError, ValueError, TypeError, AttributeError) as error:
             what = getattr(error, "message", str(error))
             raise InputError(f"{self.name}: a level of the book can not be read: {what}") from None
-        event, received, snapshot, first, last, prev, lengths = np.ascontiguousarray(numbers.T)
+        event, received, snapshot, *ids, checksum, lengths = np.ascontiguousarray(numbers.T)
+        first, last, prev = [None if (column == ABSENT).all() else column for column in ids]
         notes = Notes.of(self._notes)
         self._clear()
         return BookMessages(
@@ -91,6 +100,17 @@ class BookRows:
             received,
             first,
             last,
-            None if (prev == ABSENT).all() else prev,
+            prev,
+            None if (checksum == NO_CHECKSUM).all() else checksum,
             notes=notes,
         )
+
+
+def _counts(columns: list[tuple[int, ...]]) -> I64 | None:
+    """The number of orders of each level, if the source says it."""
+    if not columns:
+        return None
+    [counts] = columns
+    if {*map(type, counts)} - {int}:
+        raise TypeError("a number of orders is no integer")
+    return np.array(counts, np.int64)

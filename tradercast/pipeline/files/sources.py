@@ -11,6 +11,7 @@ from tradercast.errors import UsageError
 from tradercast.feeds import FeedId, normalise_symbol
 from tradercast.pipeline.files.binance_raw import read_book
 from tradercast.pipeline.files.binance_trades import read_capture_trades
+from tradercast.pipeline.files.bitfinex_raw import read_bitfinex_book, read_bitfinex_trades
 from tradercast.pipeline.files.candle_rows import read_candles
 from tradercast.pipeline.files.columns import CANDLE_EXAMPLE, parse_candle_columns, parse_columns
 from tradercast.pipeline.files.lines import lines_of
@@ -21,8 +22,8 @@ from tradercast.records import Trades
 from tradercast.runs import Records
 
 FORMATS: dict[str, tuple[str, ...]] = {
-    "trades": ("binance-raw",),
-    "book": ("binance-raw", "tardis-csv"),
+    "trades": ("binance-raw", "bitfinex-raw"),
+    "book": ("binance-raw", "bitfinex-raw", "tardis-csv"),
     "candles-1m": (),
 }
 """Per channel the formats that have to be named."""
@@ -95,6 +96,8 @@ def _captures(paths: Sequence[Path]) -> Iterator[tuple[str, Iterator[bytes]]]:
 _READERS: dict[tuple[str, str], Callable[[Sequence[Path], str], Iterator[Records]]] = {
     ("trades", "binance-raw"): lambda paths, of: read_capture_trades(_captures(paths), of),
     ("book", "binance-raw"): lambda paths, of: read_book(_captures(paths), of),
+    ("trades", "bitfinex-raw"): lambda paths, of: read_bitfinex_trades(_captures(paths), of),
+    ("book", "bitfinex-raw"): lambda paths, of: read_bitfinex_book(_captures(paths), of),
     ("book", "tardis-csv"): read_tardis,
 }
 
