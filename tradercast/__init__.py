@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tradercast import aio
     from tradercast.client.client import Client
     from tradercast.client.client import Client as connect  # noqa: N813
+    from tradercast.client.strategies import backtest, live
+    from tradercast.market.paper_broker import PaperBroker
+    from tradercast.market.strategy import Strategy
 
 __version__ = "0.1.0"
 __all__ = [
@@ -36,24 +39,36 @@ __all__ = [
     "IncompleteError",
     "MissingDataError",
     "NoPeerError",
+    "PaperBroker",
+    "Strategy",
     "TimeRange",
     "TradercastError",
     "UsageError",
     "VerificationError",
     "aio",
+    "backtest",
     "connect",
     "errors",
+    "live",
 ]
+
+_LATE = {
+    "Client": ("tradercast.client.client", "Client"),
+    "connect": ("tradercast.client.client", "Client"),
+    "PaperBroker": ("tradercast.market.paper_broker", "PaperBroker"),
+    "Strategy": ("tradercast.market.strategy", "Strategy"),
+    "backtest": ("tradercast.client.strategies", "backtest"),
+    "live": ("tradercast.client.strategies", "live"),
+}
 
 
 def __getattr__(name: str) -> Any:
     # The client pulls in numpy and the network; who wants an error class only need not wait.
-    if name in ("connect", "Client"):
-        from tradercast.client.client import Client
+    import importlib
 
-        return Client
+    if name in _LATE:
+        module, attribute = _LATE[name]
+        return getattr(importlib.import_module(module), attribute)
     if name == "aio":
-        import importlib
-
         return importlib.import_module("tradercast.aio")
     raise AttributeError(f"module 'tradercast' has no attribute {name!r}")

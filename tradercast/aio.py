@@ -8,5 +8,7 @@ from __future__ import annotations
 
 from tradercast.client.api import AsyncClient
 from tradercast.client.api import AsyncClient as connect  # noqa: N813
+from tradercast.client.strategies import backtest_async as backtest
+from tradercast.client.strategies import live_async as live
 
-__all__ = ["AsyncClient", "connect"]
+__all__ = ["AsyncClient", "backtest", "connect", "live"]

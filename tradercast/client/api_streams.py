@@ -67,6 +67,7 @@ class AsyncStreams:
         sync: bool = True,
         on_missing: OnMissing = "raise",
         speed: float | None = None,
+        in_order: bool = False,
         batches: Literal[False] = False,
     ) -> AsyncIterator[ReplayEvent]: ...
 
@@ -82,6 +83,7 @@ class AsyncStreams:
         sync: bool = True,
         on_missing: OnMissing = "raise",
         speed: float | None = None,
+        in_order: bool = False,
         batches: Literal[True],
     ) -> AsyncIterator[ReplayBatch]: ...
 
@@ -96,6 +98,7 @@ class AsyncStreams:
         sync: bool = True,
         on_missing: OnMissing = "raise",
         speed: float | None = None,
+        in_order: bool = False,
         batches: bool = False,
     ) -> AsyncIterator[ReplayEvent] | AsyncIterator[ReplayBatch]:
         """Several feeds as one stream in the order of time, then what is new.
@@ -122,6 +125,9 @@ class AsyncStreams:
             Fetch what is not here; otherwise it ends with what is here.
         speed : float, optional
             10 is ten times as fast as it was; by default as fast as it can.
+        in_order : bool
+            What is new comes in the order of history too: each record when every feed has one as
+            late, so a quiet feed holds up the others.  By default it comes as it arrives.
         batches : bool
             Give columns: many records at once.
 
@@ -143,5 +149,6 @@ class AsyncStreams:
             sync=sync,
             on_missing=on_missing,
             speed=speed,
+            in_order=in_order,
         )
         return made if batches else each_event(made)

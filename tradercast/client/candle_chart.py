@@ -44,12 +44,34 @@ def draw(candles: CandlesResult, path: str | Path, title: str | None = None) -> 
     prices.set_ylabel("price")
     volumes.set_ylabel("volume")
     _axes(prices, volumes, days, width)
+    save(figure, path)
+
+
+def save(figure: Any, path: str | Path) -> None:
+    """Write a figure; raises `UsageError` if the file can not be made."""
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{path} can not be drawn: {error}", hint="end it with .png, .svg or .pdf"
         ) from None
+
+
+def time_axis(axes: Any) -> None:
+    """Days since 1970 along the bottom, as dates in UTC."""
+    dates = extras.load("matplotlib.dates", "plot")
+    locator = dates.AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    axes.set_xlabel("UTC")
+
+
+def style(axes: Any) -> None:
+    """The look that all charts have."""
+    axes.yaxis.set_major_formatter("{x:,.10g}")
+    axes.grid(True, color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _width(candles: CandlesResult) -> float:
@@ -76,20 +98,12 @@ def _bodies(
 
 
 def _axes(prices: Any, volumes: Any, days: Any, width: float) -> None:
-    dates = extras.load("matplotlib.dates", "plot")
     prices.autoscale_view()
     span = days[-1] + width - days[0]
     prices.set_xlim(days[0] - 0.01 * span, days[-1] + width + 0.01 * span)
-    locator = dates.AutoDateLocator()
-    volumes.xaxis.set_major_locator(locator)
-    volumes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
-    volumes.set_xlabel("UTC")
-    prices.yaxis.set_major_formatter("{x:,.10g}")
-    volumes.yaxis.set_major_formatter("{x:,.10g}")
-    for axes in (prices, volumes):
-        axes.grid(True, color="#dddddd", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+    time_axis(volumes)
+    style(prices)
+    style(volumes)
     volumes.set_ylim(bottom=0)
 
 

@@ -59,6 +59,7 @@ class Streams:
         sync: bool = True,
         on_missing: OnMissing = "raise",
         speed: float | None = None,
+        in_order: bool = False,
         batches: Literal[False] = False,
     ) -> Iterator[ReplayEvent]: ...
     @overload
@@ -73,6 +74,7 @@ class Streams:
         sync: bool = True,
         on_missing: OnMissing = "raise",
         speed: float | None = None,
+        in_order: bool = False,
         batches: Literal[True],
     ) -> Iterator[ReplayBatch]: ...
     def replay(
@@ -86,6 +88,7 @@ class Streams:
         sync: bool = True,
         on_missing: OnMissing = "raise",
         speed: float | None = None,
+        in_order: bool = False,
         batches: bool = False,
     ) -> Iterator[ReplayEvent] | Iterator[ReplayBatch]:
         """Several feeds as one stream in the order of time, then what is new.
@@ -112,6 +115,9 @@ class Streams:
             Fetch what is not here; otherwise it ends with what is here.
         speed : float, optional
             10 is ten times as fast as it was; by default as fast as it can.
+        in_order : bool
+            What is new comes in the order of history too: each record when every feed has one as
+            late, so a quiet feed holds up the others.  By default it comes as it arrives.
         batches : bool
             Give columns: many records at once.
 
@@ -135,6 +141,7 @@ class Streams:
                 sync=sync,
                 on_missing=on_missing,
                 speed=speed,
+                in_order=in_order,
                 batches=True,
             )
         )

@@ -60,11 +60,20 @@ class Replay:
     on_missing : {"raise", "warn", "ignore"}
     follow : bool
         Go on with what is new; then all feeds are opened with ``remote=True``.
+    in_order : bool
+        What is new comes in the order of history too: when every feed has a record as late.
     """
 
     def __init__(
-        self, node: Node, feeds: Sequence[ReplayFeed], on_missing: OnMissing, *, follow: bool
+        self,
+        node: Node,
+        feeds: Sequence[ReplayFeed],
+        on_missing: OnMissing,
+        *,
+        follow: bool,
+        in_order: bool = False,
     ) -> None:
+        self._in_order = in_order
         self._news = asyncio.Event()
         self._sources = [_Source(node, feed, on_missing, follow, self._news) for feed in feeds]
         self._merge = Merge(len(feeds))
@@ -89,7 +98,7 @@ class Replay:
                 batch = self._merge.take()
                 if batch is not None:
                     yield batch
-                elif any(self._merge.is_waited_for(at) for at in range(len(tasks))):
+                elif not all(source.is_caught_up for source in self._sources):
                     await self._news.wait()
                 elif not is_live and self._missing is not None:
                     raise self._missing
@@ -107,7 +116,8 @@ class Replay:
 
     async def _begin(self) -> None:
         """Wait for the first records: they say what all go by."""
-        firsts = await asyncio.gather(*(source.first() for source in self._sources))
+        waits = (source.first(past_history=self._in_order) for source in self._sources)
+        firsts = await asyncio.gather(*waits)
         by_receipt = all(has_receive_times(piece.records) for piece in firsts if piece is not None)
         for source in self._sources:
             source.times = FeedTimes(
@@ -126,13 +136,16 @@ class Replay:
     def _take(self, at: int, item: _Item) -> None:
         source = self._sources[at]
         if isinstance(item, Piece):
-            more = not source.is_caught_up
+            more = self._in_order or not source.is_caught_up
             self._merge.add(at, source.times.take(item.records, item.seq, more=more))
             return
         if isinstance(item, MissingDataError):
             self._missing = item
         elif isinstance(item, Exception):
             raise item
+        if item is _Mark.CAUGHT_UP and self._in_order:
+            source.is_caught_up = True
+            return
         rest = source.times.rest()
         if rest is not None:
             self._merge.add(at, rest)
@@ -182,12 +195,13 @@ class _Source:
         await self._queue.put(item)
         self._news.set()
 
-    async def first(self) -> Piece | None:
-        """The first records, which stay to be taken; None if there are none yet."""
+    async def first(self, *, past_history: bool) -> Piece | None:
+        """The first records, which stay to be taken; None if there are none (yet)."""
         while True:
             item = await self._queue.get()
             self._ahead.append(item)
-            if item is not _Mark.SEGMENT:
+            passes = item is _Mark.CAUGHT_UP and past_history
+            if item is not _Mark.SEGMENT and not passes:
                 return item if isinstance(item, Piece) else None
 
     def next(self) -> _Item | None:

@@ -47,6 +47,7 @@ class Replays:
         sync: bool,
         on_missing: OnMissing,
         speed: float | None,
+        in_order: bool,
     ) -> AsyncGenerator[ReplayBatch, None]:
         """See `AsyncClient.replay`."""
         check_on_missing(on_missing)
@@ -59,7 +60,9 @@ class Replays:
                 self._opener.keep(feed)
                 valid = await self._is_valid_before(feed, wanted.start_ns, sync)
                 feeds[str(feed.feed)] = ReplayFeed(feed, plans, valid)
-        made = Replay(self._node, list(feeds.values()), on_missing, follow=follow).batches()
+        made = Replay(
+            self._node, list(feeds.values()), on_missing, follow=follow, in_order=in_order
+        ).batches()
         if speed is not None:
             made = paced(made, speed)
         async with contextlib.aclosing(made):

@@ -64,10 +64,18 @@ class Book:
 
     def best(self, side: BookSide) -> tuple[Decimal, Decimal] | None:
         """Price and size of the best level of a side; `None` if it has none."""
-        levels = self.levels(side, 1)
-        if not len(levels):
-            return None
-        return levels.price.to_decimals()[0], levels.size.to_decimals()[0]
+        return next(iter(self.top(side, 1)), None)
+
+    def top(self, side: BookSide, depth: int) -> list[tuple[Decimal, Decimal]]:
+        """Prices and sizes of the best levels, best first: quicker than `levels` for a few."""
+        held, rows = self._sides[side], self._rows(side, depth)
+        return [
+            (
+                decimal_form.exact(price, self._price_exponent),
+                decimal_form.exact(size, self._size_exponent),
+            )
+            for price, size in zip(held.price[rows].tolist(), held.size[rows].tolist(), strict=True)
+        ]
 
     def levels(self, side: BookSide, depth: int | None = None) -> Levels:
         """The best levels of a side, best first; all of them without a `depth`."""
