@@ -1,0 +1,142 @@
+"""Backtests of a shared capture, also by the examples; both clients; what a result gives."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import itertools
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.captures import SPOT
+from support.commands import machine
+from support.real_data import real
+
+import tradercast
+from examples import market_making, moving_averages
+from examples.market_making import MarketMaker
+from tradercast.client.strategy_result import StrategyResult
+from tradercast.errors import UnknownSymbolError, UsageError
+
+SYMBOL, BOTH = "binance/btcusdt", ["trades", "book"]
+BROKER = tradercast.PaperBroker("10000", "0.00002", "0.0004", latency_ns=5_000_000)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Trades and book of the first minute and a half of a capture."""
+    root = tmp_path_factory.mktemp("capture")
+    capture = root / "capture.jsonl"
+    with machine(root) as made:
+        capture.write_bytes(b"".join(some_lines()))
+        for channel in BOTH:
+            named = {"exchange": "binance", "symbol": "btcusdt", "format": "binance-raw"}
+            made.publish(capture, channel=channel, **named)
+        yield made.data_dir
+
+
+def some_lines() -> Iterator[bytes]:
+    with gzip.open(real("l2") / SPOT[0]) as file:
+        yield from itertools.islice((line for line in file if b"bookTicker" not in line), 4_000)
+
+
+@pytest.fixture(scope="module")
+def result(data_dir: Path) -> StrategyResult:
+    with tradercast.connect(data_dir) as client:
+        return tradercast.backtest(
+            MarketMaker(), SYMBOL, channels=BOTH, broker=BROKER, client=client, sync=False
+        )
+
+
+def test_the_market_maker_trades_on_both_sides_and_keeps_to_its_limit(
+    result: StrategyResult,
+) -> None:
+    told = result.summary()
+
+    assert told["fills"] == told["buys"] + told["sells"] == len(result.fills)
+    assert min(told["buys"], told["sells"]) > 5
+    assert all(abs(fill.position) <= Decimal("0.05") for fill in result.fills)
+    signed = [f.size if f.side == "buy" else -f.size for f in result.fills]
+    assert result.positions.get(SYMBOL, 0) == sum(signed)
+    paid = sum(f.price * (f.size if f.side == "buy" else -f.size) for f in result.fills)
+    assert result.cash == 10_000 - paid - result.fees
+    rates = {True: Decimal("0.00002"), False: Decimal("0.0004")}
+    assert all(fill.fee == fill.price * fill.size * rates[fill.is_maker] for fill in result.fills)
+
+
+def test_quotes_are_filled_by_trades_through_their_price(
+    result: StrategyResult, data_dir: Path
+) -> None:
+    with tradercast.connect(data_dir) as client:
+        trades = client.trades(SYMBOL, sync=False).to_numpy("decimal")
+    checked = 0
+    for fill in result.fills:
+        prices = trades["price"][trades["ts_recv"] == fill.ts]
+        if len(prices):  # otherwise it was the book that reached it
+            low, high = prices.min(), prices.max()
+            assert low < fill.price if fill.side == "buy" else high > fill.price
+            checked += 1
+    assert checked > 5
+
+
+def test_both_clients_and_a_range_of_its_own(result: StrategyResult, data_dir: Path) -> None:
+    async def run() -> StrategyResult:
+        async with tradercast.aio.connect(data_dir) as client:
+            return await tradercast.aio.backtest(
+                MarketMaker(), SYMBOL, channels=BOTH, broker=BROKER, client=client, sync=False
+            )
+
+    found = asyncio.run(run())
+    assert found.fills == result.fills
+    assert found.equity.points == result.equity.points
+
+
+def test_a_result_as_columns_frames_text_and_a_picture(
+    result: StrategyResult, tmp_path: Path
+) -> None:
+    columns = result.to_numpy("decimal")
+    frame, curve = result.to_pandas(), result.equity.to_pandas()
+    result.plot(tmp_path / "equity.png", title="a title")
+
+    assert columns["price"].tolist() == [fill.price for fill in result.fills]
+    assert columns["ts"].dtype == np.int64
+    assert frame.index.name == curve.index.name == "ts"
+    assert str(frame.index.tz) == "UTC"
+    assert frame["size"].sum() == pytest.approx(float(sum(f.size for f in result.fills)))
+    assert curve["equity"].iloc[-1] == pytest.approx(float(result.summary()["equity"]))
+    assert result.rows()[0]["price"] == f"{result.fills[0].price.normalize():f}"
+    assert f"{len(result.fills)} fills" in repr(result)
+    assert (tmp_path / "equity.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(UsageError, match="drawn"):
+        result.plot(tmp_path / "equity.txt")
+
+
+def test_the_examples_run(
+    result: StrategyResult,
+    data_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TRADERCAST_DATA_DIR", str(data_dir))
+    monkeypatch.setattr(sys, "argv", ["x", SYMBOL, "--plot", str(tmp_path / "made.svg")])
+    market_making.main()
+    printed = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert printed["fills"] == str(len(result.fills))
+    assert printed["pnl"] == str(result.pnl)
+    assert b"<svg" in (tmp_path / "made.svg").read_bytes()
+
+    monkeypatch.setattr(sys, "argv", ["x", SYMBOL, "--interval", "1s"])
+    moving_averages.main()
+    *fills, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in fills[-2:]] in (["buy", "sell"], ["sell", "buy"])
+    assert "of fees" in last
+
+
+def test_what_is_not_there_is_said(data_dir: Path) -> None:
+    with tradercast.connect(data_dir) as client, pytest.raises(UnknownSymbolError):
+        tradercast.backtest(MarketMaker(), "nothing", client=client, sync=False)
