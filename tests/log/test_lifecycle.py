@@ -115,6 +115,18 @@ async def test_killed_or_stopped_it_is_replaced_in_every_program(
         assert await line_of(other) == "6 6"
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_log_can_be_opened_while_it_is_killed_or_stopped(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    async with open_store(tmp_path) as store:
+        os.kill(sidecar_pid(tmp_path), number)
+
+        core = await store.core(signer=SIGNER)
+
+        assert await core.append(numbered(1), 0) == AppendResult(1, True)
+
+
 async def test_ctrl_c_where_it_was_started_harms_nobody_else(tmp_path: Path) -> None:
     async with program(ATTACH, tmp_path) as starter:
         pid = int(await line_of(starter))

@@ -12,7 +12,7 @@ from tradercast.client.feed import OpenFeed, open_feed
 from tradercast.client.holdings import Holding
 from tradercast.client.node import Node
 from tradercast.client.publisher import OpenPublisher, open_publisher, refresh_catalog
-from tradercast.errors import TradercastError
+from tradercast.errors import SidecarLostError, TradercastError
 from tradercast.feed.checkpoints import LogCheckpoint
 from tradercast.feed.delegation import Delegation
 from tradercast.feed.gossip import MAX_NOTES
@@ -60,8 +60,11 @@ class Server:
         try:
             while True:
                 self._news.clear()
-                await self.refresh()
-                on_change()
+                try:
+                    await self.refresh()
+                    on_change()
+                except SidecarLostError as error:  # again and again; the next round may have luck
+                    _log.warning("not announced: %s", error.message)
                 try:
                     async with asyncio.timeout(_REFRESH_S):
                         await self._news.wait()

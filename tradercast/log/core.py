@@ -64,6 +64,12 @@ class Core:
 
     async def open(self) -> Opened:
         """The handle on the present connection, opened if it is not."""
+        for _ in range(MAX_LOSSES - 1):
+            with contextlib.suppress(SidecarLostError):
+                return await self._at()
+        return await self._at()
+
+    async def _at(self) -> Opened:
         if self._closed:
             raise SidecarError("the log is closed")
         return await self._open_on(await self._session.bridge())
@@ -281,7 +287,7 @@ class Core:
     ) -> dict[str, Any]:
         for losses in range(MAX_LOSSES):
             try:
-                at = await self.open()
+                at = await self._at()
                 params["handle"] = at.handle
                 return answers.mapping(await at.bridge.request(method, params, timeout_s=timeout_s))
             except SidecarLostError:
@@ -291,14 +297,14 @@ class Core:
 
     async def stream(self, method: str, params: dict[str, Any]) -> ItemStream:
         """Ask for a stream of the log; for what the other methods do not cover."""
-        at = await self.open()
+        at = await self._at()
         return await at.bridge.stream(method, {**params, "handle": at.handle})
 
     async def _append(self, batch: list[bytes], expect: int) -> AppendResult:
         params = {"blocks": batch, "expect_length": expect}
         for losses in range(MAX_LOSSES):
             try:
-                at = await self.open()
+                at = await self._at()
                 params["handle"] = at.handle
                 return answers.appended(await at.bridge.request("core.append", params))
             except SidecarLostError:

@@ -94,6 +94,17 @@ class FedFeed:
         seen : Seen, optional
             What was written down; it only counts if the log has all that it had then.
         """
+        for attempt in range(_REOPENED + 1):
+            try:
+                return await self._open(seen)
+            except SidecarLostError as error:
+                await self.close()
+                if attempt == _REOPENED:
+                    raise
+                log.warning("%s: %s; opening it again", self.feed, error.message)
+        raise AssertionError("unreachable")
+
+    async def _open(self, seen: Seen | None) -> None:
         writer = await self._held.enter_async_context(self._open_writer(self.feed))
         maker = RecordMaker(IdSearch(writer.history), writer.end_seq, self.counts)
         await maker.read_back(writer.history.last(WINDOW))
