@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from tradercast.market.interval import MINUTE, Interval
 from tradercast.market.orders import EXACT
 from tradercast.market.replay_events import ReplayCandle, ReplayTrade
@@ -50,7 +52,7 @@ class CandleRoll:
                 self._open = _joined(held, part)
             return []
         start = self._interval.start_of(part.ts_open)
-        self._open, self._end_ns = part._replace(ts_open=start), self._interval.end_of(start)
+        self._open, self._end_ns = replace(part, ts_open=start), self._interval.end_of(start)
         return [] if held is None else [held]
 
 

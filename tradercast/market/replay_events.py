@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
-from itertools import repeat
-from typing import Any, NamedTuple, TypeAlias
+from itertools import chain, repeat
+from typing import Any, TypeAlias
+
+import numpy as np
+from msgspec import Struct
 
 from tradercast.book_levels import BookSide
 from tradercast.book_messages import NO_CHECKSUM, BookMessages
@@ -20,11 +23,14 @@ from tradercast.market.replay_times import Part
 from tradercast.records import NO_TIME, Gap, Kind, Side, Trades
 
 _SIDES = [side.name.lower() for side in sorted(Side)]
+# Structs with gc=False: however many a program keeps, the garbage collector does not go through
+# them; they refer to nothing that could refer back.
+_FEW = 1 << 11
 _KEPT = 1 << 16
 _EXACT = Context(prec=40, Emin=MIN_EMIN, Emax=MAX_EMAX)  # whatever the program's own rounds to
 
 
-class ReplayTrade(NamedTuple):
+class ReplayTrade(Struct, frozen=True, gc=False):
     """A trade; times in ns UTC, price and size exact."""
 
     ts_event: int
@@ -35,7 +41,7 @@ class ReplayTrade(NamedTuple):
     size: Decimal
 
 
-class ReplayCorrection(NamedTuple):
+class ReplayCorrection(Struct, frozen=True, gc=False):
     """What became of an earlier trade: ``bust`` or ``amend``; only among new records."""
 
     action: str
@@ -43,7 +49,7 @@ class ReplayCorrection(NamedTuple):
     trade: ReplayTrade
 
 
-class ReplayCandle(NamedTuple):
+class ReplayCandle(Struct, frozen=True, gc=False):
     """A candle; of several that begin at one time the last counts."""
 
     ts_open: int
@@ -56,7 +62,7 @@ class ReplayCandle(NamedTuple):
     trades: int | None
 
 
-class ReplayBook:
+class ReplayBook(Struct, frozen=True, eq=False, gc=False):
     """A message of a book.
 
     Attributes
@@ -66,12 +72,9 @@ class ReplayBook:
         a gap until the next one.
     """
 
-    __slots__ = ("_row", "_run", "valid")
-
-    def __init__(self, run: BookMessages, row: int, valid: bool) -> None:
-        self._run = run
-        self._row = row
-        self.valid = valid
+    _run: BookMessages
+    _row: int
+    valid: bool
 
     @property
     def messages(self) -> BookMessages:
@@ -132,7 +135,7 @@ class ReplayBook:
 Payload: TypeAlias = "ReplayTrade | ReplayBook | ReplayCandle | ReplayCorrection | Gap"
 
 
-class ReplayEvent(NamedTuple):
+class ReplayEvent(Struct, frozen=True, gc=False):
     """One record of a replay.
 
     Attributes
@@ -161,11 +164,7 @@ def events(batches: Iterable[ReplayBatch]) -> Iterator[ReplayEvent]:
 
 
 def events_of(batch: ReplayBatch) -> Iterator[ReplayEvent]:
-    """The records of a batch, in their order.
-
-    Each is made when it is asked for: where many live at a time, collecting garbage costs more
-    than all else.
-    """
+    """The records of a batch, in their order; each is made when it is asked for."""
     made = [_events(part) for part in batch.parts]
     if len(made) == 1:
         return made[0]
@@ -173,7 +172,14 @@ def events_of(batch: ReplayBatch) -> Iterator[ReplayEvent]:
 
 
 def _events(part: Part) -> Iterator[ReplayEvent]:
-    kind, payloads = _payloads(part)
+    """A few at a time: what they are made of stays in the processor's cache."""
+    starts = range(0, len(part), _FEW)
+    return chain.from_iterable(_few(part[start : start + _FEW]) for start in starts)
+
+
+def _few(part: Part) -> Iterator[ReplayEvent]:
+    times = part.ts.tolist()
+    kind, payloads = _payloads(part, times)
     count, notes = len(part), part.records.notes
     kinds: Iterable[str] = repeat(kind, count)
     if len(notes):
@@ -187,23 +193,24 @@ def _events(part: Part) -> Iterator[ReplayEvent]:
                 trade, ref = noted[row], int(notes.ref_seq[at])
                 assert isinstance(trade, ReplayTrade)
                 names[row], noted[row] = "correction", ReplayCorrection(action, ref, trade)
-    columns = (repeat(part.feed, count), part.seq.tolist(), part.ts.tolist(), kinds, payloads)
-    return _named(ReplayEvent, zip(*columns, strict=True))
+    return map(ReplayEvent, repeat(part.feed), part.seq.tolist(), times, kinds, payloads)
 
 
-def _payloads(part: Part) -> tuple[str, Iterator[Payload]]:
+def _payloads(part: Part, times: list[int]) -> tuple[str, Iterator[Payload]]:
     records = part.records
     if isinstance(records, Trades):
-        return "trade", _trades(records)
+        if not np.array_equal(part.ts, records.ts_event):
+            times = records.ts_event.tolist()
+        return "trade", _trades(records, times)
     count = len(part)
     if isinstance(records, BookMessages):
         assert part.valid is not None
-        return "book", map(ReplayBook, repeat(records, count), range(count), part.valid.tolist())
+        return "book", map(ReplayBook, repeat(records), range(count), part.valid.tolist())
     assert isinstance(records, Candles)
     return "candle", _candles(records)
 
 
-def _trades(run: Trades) -> Iterator[Payload]:
+def _trades(run: Trades, times: list[int]) -> Iterator[Payload]:
     received: Iterable[Any] = repeat(None, len(run))
     if run.ts_recv is not None:
         received = run.ts_recv.tolist()
@@ -213,9 +220,7 @@ def _trades(run: Trades) -> Iterator[Payload]:
         repeat(None, len(run)) if run.trade_id is None else run.trade_id.to_strings()
     )
     sides = map(_SIDES.__getitem__, run.side.tolist())
-    numbers = _decimals(run.price), _decimals(run.size)
-    columns = (run.ts_event.tolist(), received, ids, sides, *numbers)
-    return _named(ReplayTrade, zip(*columns, strict=True))
+    return map(ReplayTrade, times, received, ids, sides, _decimals(run.price), _decimals(run.size))
 
 
 def _candles(run: Candles) -> Iterator[Payload]:
@@ -225,8 +230,7 @@ def _candles(run: Candles) -> Iterator[Payload]:
         quote = _decimals(run.quote_volume)
     counts = [None if count == ABSENT else count for count in run.counts().tolist()]
     volume = _decimals(run.volume)
-    columns = (run.ts_open.tolist(), *numbers, volume, quote, counts)
-    return _named(ReplayCandle, zip(*columns, strict=True))
+    return map(ReplayCandle, run.ts_open.tolist(), *numbers, volume, quote, counts)
 
 
 def _decimals(column: Decimals) -> Iterable[Decimal]:
@@ -250,8 +254,3 @@ class _Made(dict[int, Decimal]):
 
 
 _made = functools.lru_cache(16)(_Made)
-
-
-def _named(kind: Any, rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-    """Named tuples of rows, without a call of Python for each."""
-    return map(tuple.__new__, repeat(kind), rows)
