@@ -45,6 +45,7 @@ class Child:
     async def go(self) -> dict[str, Any]:
         """Wait until it is ready, let it go, and take its result."""
         assert await self.line() == {"ready": True}
+        await warm_memory()
         self.say("go")
         return await self.line()
 
@@ -77,6 +78,13 @@ async def child(command: Sequence[str], **environ: str) -> AsyncIterator[Child]:
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+async def warm_memory() -> None:
+    """Have memory at hand for whoever wants it next, see `bench.memory`."""
+    process = await asyncio.create_subprocess_exec(*python("bench.memory"), cwd=ROOT)
+    if await process.wait():
+        raise SystemExit("no memory for a run")
 
 
 def say(**line: Any) -> None:

@@ -19,7 +19,7 @@ from tradercast.chunks.index import (
 )
 from tradercast.chunks.index_codec import decode_index, encode_index
 from tradercast.chunks.opening import decode_header
-from tradercast.chunks.read import decode_trades, decode_trades_into, open_trades
+from tradercast.chunks.read import OpenChunk, decode_trades, decode_trades_into, open_trades
 from tradercast.chunks.run import encode_run
 from tradercast.chunks.trades import encode_trades
 
@@ -32,6 +32,7 @@ __all__ = [
     "IndexNode",
     "KeyInfo",
     "OpenBookChunk",
+    "OpenChunk",
     "Spans",
     "TailInfo",
     "TradeBuffers",

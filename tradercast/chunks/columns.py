@@ -19,6 +19,7 @@ Ints: TypeAlias = "NDArray[np.int64] | NDArray[np.uint8]"
 
 LEVEL = 8
 _PCO_HEADER = b"\x04\x01"  # pcodec's file header: the same for every section, so not stored
+_FILES, _ = FileDecompressor.new(_PCO_HEADER)
 _LOW = {"i64": -(2**63), "u8": 0}
 _HIGH = {"i64": 2**63 - 1, "u8": 255}
 
@@ -28,7 +29,7 @@ def layout_of(*columns: tuple[str, int]) -> Layout:
     return {name: (place, limit) for place, (name, limit) in enumerate(columns)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Column:
     """Where a column is within its block: `length` bytes at `start`, or one value throughout."""
 
@@ -101,9 +102,8 @@ class ColumnReader:
         if not isinstance(entries, dict):
             raise FormatError("the block's list of columns is not a map")
         self._block = block
-        self._files, _ = FileDecompressor.new(_PCO_HEADER)
         self.columns: dict[str, Column] = {}
-        self._unread: set[str] = set()
+        self._unread = set(entries)
         place = -1
         for name, entry in entries.items():
             known = layout.get(name)
@@ -112,7 +112,6 @@ class ColumnReader:
             place, limit = known
             column = _column(name, entry, start, limit)
             self.columns[name] = column
-            self._unread.add(name)
             start += column.length
         if start != len(block):
             raise FormatError(f"the columns end at byte {start} of a block of {len(block)}")
@@ -136,8 +135,7 @@ class ColumnReader:
         self._unread.discard(name)
         kind = "u8" if out.dtype == np.uint8 else "i64"
         if not column.length:
-            take_int(column.value, f"the value of {name!r}", _LOW[kind], _HIGH[kind])
-            out[:] = column.value
+            out[:] = take_int(column.value, f"the value of {name!r}", _LOW[kind], _HIGH[kind])
             return
         section = self._block[column.start : column.start + column.length]
         if not self._decompress(section, kind, out):
@@ -164,7 +162,7 @@ class ColumnReader:
 
     def _decompress(self, section: bytes, kind: str, out: Ints) -> bool:
         try:
-            chunk, used = self._files.chunk_decompressor(section, kind)
+            chunk, used = _FILES.chunk_decompressor(section, kind)
             progress, more = chunk.read_page_into(section[used:], len(out), out)
         except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError):
             return False
@@ -180,7 +178,8 @@ def _column(name: str, entry: object, start: int, limit: int) -> Column:
     if not isinstance(entry, list) or not 2 <= len(entry) <= 3:
         raise FormatError(f"column {name!r} is described by {entry!r:.60}")
     count = take_int(entry[0], f"the count of {name!r}", 1, limit)
-    constant = len(entry) == 3
-    length = take_int(entry[1], f"the length of {name!r}", not constant, 0 if constant else 1 << 20)
-    value = take_int(entry[2], f"the value of {name!r}", -(2**63), 2**63 - 1) if constant else 0
-    return Column(count, start, length, value)
+    if len(entry) == 2:
+        return Column(count, start, take_int(entry[1], f"the length of {name!r}", 1, 1 << 20))
+    take_int(entry[1], f"the length of {name!r}", 0, 0)
+    value = take_int(entry[2], f"the value of {name!r}", -(2**63), 2**63 - 1)
+    return Column(count, start, 0, value)

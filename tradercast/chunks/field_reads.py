@@ -33,8 +33,7 @@ def read_times(header: ChunkHeader, reader: ColumnReader, out: I64, notes: Notes
         raise FormatError("a time is outside int64")
     if unit > 1:
         np.multiply(out, unit, out=out)
-    refs = notes.ref_ts[notes.ref_ts != NO_TIME]
-    if len(refs):
+    if len(notes) and len(refs := notes.ref_ts[notes.ref_ts != NO_TIME]):
         low, high = min(low, int(refs.min())), max(high, int(refs.max()))
     if (low, high) != (header.min_ns, header.max_ns):
         raise FormatError("the header's times are not those of the records")
@@ -48,6 +47,8 @@ def read_aside(reader: ColumnReader, name: str, count: int) -> dict[int, Decimal
     FormatError
         If rows and values do not agree, or a value is no number.
     """
+    if reader.columns.keys().isdisjoint((f"{name}_row", f"{name}_len")):
+        return {}
     rows = reader.read(f"{name}_row", np.int64)
     texts = read_texts(reader, name, MAX_TEXT)
     if len(rows) != len(texts):
@@ -104,9 +105,9 @@ def read_notes(reader: ColumnReader, count: int) -> Notes:
     FormatError
         If they are about other rows, or of an unknown kind.
     """
-    rows = reader.read("note_row", np.int64)
-    if not len(rows):
+    if "note_row" not in reader.columns:
         return Notes.empty()
+    rows = reader.read("note_row", np.int64)
     check_rows(rows, count, "note")
     columns = [
         reader.read("note_kind", np.uint8),

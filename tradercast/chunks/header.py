@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from tradercast.chunks.block import (
     ENCODER,
@@ -155,7 +156,7 @@ class ChunkHeader:
 
     @classmethod
     def from_map(cls, header: Header) -> ChunkHeader:
-        """Check and take over a map from a block.
+        """Check and take over a map from a block; its columns are for `ColumnReader` to check.
 
         Raises
         ------
@@ -171,6 +172,9 @@ class ChunkHeader:
             raise FormatError(f"the chunk's chain hash is {chain!r:.60}")
         scales = take_list(header["exp"], "the exponents", 2)
         price, size = (take_int(e, "an exponent", -MAX_SCALE, MAX_SCALE) for e in scales)
+        columns = header["cols"]
+        if not isinstance(columns, dict):
+            raise FormatError("the block's list of columns is not a map")
         units = take_list(header["unit"], "the time units", 2)
         time_unit, recv_unit = (take_int(unit, "a time unit", 0, 9) for unit in units)
         return cls(
@@ -188,8 +192,16 @@ class ChunkHeader:
             key=_key(header["key"]) if "key" in header else None,
             time_unit=time_unit,
             recv_unit=recv_unit,
+            notes=_notes(columns),
+            columns=frozenset(columns),
             encoder=header["enc"],
         )
+
+
+def _notes(columns: dict[str, Any]) -> int:
+    entry = columns.get("note_row")
+    count: int = entry[0] if isinstance(entry, list) and entry else 0
+    return count
 
 
 def _time(value: object) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from tradercast.chunks import book, candles, trades
 from tradercast.chunks.block import CHUNK, unpack_block
@@ -40,14 +39,13 @@ def open_chunk(block: bytes, channel: str | None = None) -> tuple[ChunkHeader, C
         wanted = channel or "of a channel that is known"
         raise FormatError(f"the block holds records of {header.feed}, not {wanted}")
     reader = ColumnReader(block, start, fields["cols"], LAYOUTS[name])
-    notes = reader.count("note_row")
-    if notes > header.count:
-        raise FormatError(f"{notes} notes are about {header.count} records")
+    if header.notes > header.count:
+        raise FormatError(f"{header.notes} notes are about {header.count} records")
     if header.key and "k_px" not in LAYOUTS[name]:
         raise FormatError(f"a chunk of {name} has no keyframe")
     if header.key and header.key.bids + header.key.asks != reader.count("k_px"):
         raise FormatError("the keyframe has not as many levels as it says")
-    return replace(header, notes=notes, columns=frozenset(reader.columns)), reader
+    return header, reader
 
 
 def decode_header(block: bytes) -> ChunkHeader:

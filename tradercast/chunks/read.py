@@ -37,9 +37,12 @@ class OpenChunk:
 
     def into(self, out: TradeBuffers, at: int) -> None:
         """Decode it; parameters and errors as of `decode_trades_into`."""
-        if not 0 <= at <= len(out) - self.header.count:
-            raise UsageError(f"{self.header.count} records do not fit at row {at} of {len(out)}")
-        _decode(self.header, self.reader, out, at)
+        _decode(self.header, self.reader, out, at, (out.price_exponent, out.size_exponent))
+
+    def as_it_is(self, out: TradeBuffers, at: int) -> None:
+        """Decode it, but leave prices and sizes in units of its own exponents."""
+        header = self.header
+        _decode(header, self.reader, out, at, (header.price_exponent, header.size_exponent))
 
 
 def open_trades(block: bytes) -> OpenChunk:
@@ -98,15 +101,21 @@ def decode_trades_into(block: bytes, out: TradeBuffers, at: int) -> ChunkHeader:
     return chunk.header
 
 
-def _decode(header: ChunkHeader, reader: ColumnReader, out: TradeBuffers, at: int) -> None:
+def _decode(
+    header: ChunkHeader,
+    reader: ColumnReader,
+    out: TradeBuffers,
+    at: int,
+    exponents: tuple[int, int],
+) -> None:
+    if not 0 <= at <= len(out) - header.count:
+        raise UsageError(f"{header.count} records do not fit at row {at} of {len(out)}")
     rows = slice(at, at + header.count)
     times = out.ts_event[rows]
     notes = read_notes(reader, header.count)
     read_times(header, reader, times, notes)
-    price_escapes = _decimals(
-        reader, "px", header.price_exponent, out.price[rows], out.price_exponent
-    )
-    size_escapes = _decimals(reader, "sz", header.size_exponent, out.size[rows], out.size_exponent)
+    price_escapes = _decimals(reader, "px", header.price_exponent, out.price[rows], exponents[0])
+    size_escapes = _decimals(reader, "sz", header.size_exponent, out.size[rows], exponents[1])
     _side(reader, out.side[rows])
     if out.ts_recv is not None:
         read_recv(header, reader, times, out.ts_recv[rows])

@@ -118,19 +118,17 @@ class _Load:
     def _decode(self, ref: ChunkRef, data: bytes) -> list[Gap]:
         """Decode a chunk into its slot; only what is wanted as it is can stay there."""
         slot = self._chunks[ref.block]
-        touched = ref.notes or self._fixes.touch(ref.first_seq, ref.end_seq)
+        fixes = self._fixes
+        touched = ref.notes or (len(fixes) and fixes.touch(ref.first_seq, ref.end_seq))
         if touched or not self._plan.is_inside(ref):
             piece, gaps = decode_piece(
-                data, ref, ref.first_seq, ref.end_seq, self._fixes, self._plan.time_range
+                data, ref, ref.first_seq, ref.end_seq, fixes, self._plan.time_range
             )
             slot.put(piece)
             return gaps
         chunk = open_trades(data)
         check_header(chunk.header, ref)
-        buffers = self.columns.buffers(slot, chunk.header)
-        chunk.into(buffers, 0)
-        slot.trades, slot.in_place = buffers.trades(), True
-        slot.numbers = [range(ref.first_seq, ref.end_seq)]
+        self.columns.decode(slot, chunk)
         return []
 
     async def _load_tail(self, pool: ThreadPoolExecutor) -> None:

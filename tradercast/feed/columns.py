@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from tradercast import decimal_form
-from tradercast.chunks import ChunkHeader, TradeBuffers
-from tradercast.feed.piece import Numbers, Piece
+from tradercast.chunks import OpenChunk, TradeBuffers
+from tradercast.feed.piece import Piece
 from tradercast.records import ABSENT, NO_TIME, Decimals, Ids, Trades
 from tradercast.rows import I64, shifted
+
+V = TypeVar("V")
+
+
+class Form(NamedTuple):
+    """How the records of a chunk lie in the columns."""
+
+    price_exponent: int
+    size_exponent: int
+    recv: bool
+    ids: bool
 
 
 @dataclass(eq=False, slots=True)
@@ -24,22 +36,30 @@ class Slot:
     ----------
     start, room : int
         The rows ``[start, start + room)``.
-    trades : Trades
-        What it holds, at most `room` records.
-    in_place : bool
-        Whether these are at `start` already.
+    form : Form or None
+        Of the records that were decoded in place, as many as there is room for.
+    trades : Trades or None
+        Records that are elsewhere, at most `room`.
     numbers : list of range or int64 array
     """
 
     start: int
     room: int
-    trades: Trades = field(default_factory=Trades.empty)
-    in_place: bool = False
-    numbers: Numbers = field(default_factory=list)
+    form: Form | None = None
+    trades: Trades | None = None
+    numbers: list[range | I64] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return self.room if self.form else len(self.trades or ())
+
+    @property
+    def end(self) -> int:
+        """The row after the last one that there is room for."""
+        return self.start + self.room
 
     def put(self, piece: Piece) -> None:
         """Fill it with records that are elsewhere, to be copied in the end."""
-        self.trades, self.numbers = piece.trades, piece.numbers
+        self.trades, self.numbers = piece.trades, list(piece.numbers)
 
 
 class Columns:
@@ -52,12 +72,9 @@ class Columns:
     """
 
     def __init__(self, count: int) -> None:
-        self._ts: I64 = np.empty(count, np.int64)
-        self._price: I64 = np.empty(count, np.int64)
-        self._size: I64 = np.empty(count, np.int64)
-        self._side = np.empty(count, np.uint8)
-        self._recv: I64 | None = None
-        self._ids: I64 | None = None
+        self._all = TradeBuffers.allocate(
+            count, price_exponent=0, size_exponent=0, with_recv=False, with_ids=False
+        )
         self._slots: list[Slot] = []
         self._end = 0
         self._lock = threading.Lock()
@@ -69,72 +86,107 @@ class Columns:
         self._slots.append(slot)
         return slot
 
-    def buffers(self, slot: Slot, header: ChunkHeader) -> TradeBuffers:
-        """The rows of a slot, for a chunk of as many records."""
-        self._allocate(recv=header.has_recv, ids=header.has_ids)
-        rows = slice(slot.start, slot.start + header.count)
-        return TradeBuffers(
-            self._ts[rows],
-            self._price[rows],
-            self._size[rows],
-            self._side[rows],
-            header.price_exponent,
-            header.size_exponent,
-            self._recv[rows] if header.has_recv and self._recv is not None else None,
-            self._ids[rows] if header.has_ids and self._ids is not None else None,
-        )
+    def decode(self, slot: Slot, chunk: OpenChunk) -> None:
+        """Decode a chunk of plain trades, as many as there is room for, into a slot.
+
+        Raises
+        ------
+        FormatError
+            If its bytes are broken.
+        """
+        header = chunk.header
+        form = Form(header.price_exponent, header.size_exponent, header.has_recv, header.has_ids)
+        self._allocate(recv=form.recv, ids=form.ids)
+        chunk.as_it_is(self._all, slot.start)
+        slot.form = form
+        slot.numbers = [range(header.first_seq, header.end_seq)]
 
     def piece(self) -> Piece:
         """Everything, without the room that was not needed.
 
         What is in place stays there, unless room is left before it and behind another such slot.
         """
-        slots = [slot for slot in self._slots if len(slot.trades)]
-        anchor = next((place for place, slot in enumerate(slots) if slot.in_place), 0)
-        lengths = [len(slot.trades) for slot in slots]
-        start = slots[anchor].start - sum(lengths[:anchor]) if slots else 0
+        runs = self._runs()
+        anchor = next((place for place, run in enumerate(runs) if run.form), 0)
+        start = runs[anchor].start - sum(map(len, runs[:anchor])) if runs else 0
+        held = [self._trades(run) for run in runs]
         self._allocate(
-            recv=any(slot.trades.ts_recv is not None for slot in slots),
-            ids=any(slot.trades.trade_id is not None for slot in slots),
+            recv=any(trades.ts_recv is not None for trades in held),
+            ids=any(trades.trade_id is not None for trades in held),
         )
         parts: list[tuple[int, Trades]] = []
         at = start
-        for slot, length in zip(slots, lengths, strict=True):
-            self._settle(slot, at)
-            parts.append((at - start, slot.trades))
-            at += length
-        rows = slice(start, at)
+        for run, trades in zip(runs, held, strict=True):
+            self._settle(trades, at, there=run.form is not None and at == run.start)
+            parts.append((at - start, trades))
+            at += len(trades)
+        rows, every = slice(start, at), self._all
         trades = Trades(
-            self._ts[rows],
-            _decimals(self._price[rows], [(row, part.price) for row, part in parts]),
-            _decimals(self._size[rows], [(row, part.size) for row, part in parts]),
-            self._side[rows],
-            None if self._recv is None else self._recv[rows],
-            None if self._ids is None else Ids(self._ids[rows], _texts(parts)),
+            every.ts_event[rows],
+            _decimals(every.price[rows], [(row, part.price) for row, part in parts]),
+            _decimals(every.size[rows], [(row, part.size) for row, part in parts]),
+            every.side[rows],
+            None if every.ts_recv is None else every.ts_recv[rows],
+            None if every.trade_id is None else Ids(every.trade_id[rows], _texts(parts)),
         )
-        return Piece(trades, [run for slot in slots for run in slot.numbers])
+        return Piece(trades, [numbers for run in runs for numbers in run.numbers])
+
+    def _runs(self) -> list[Slot]:
+        """The slots that hold something; neighbours of one form are one."""
+        runs: list[Slot] = []
+        for slot in self._slots:
+            last = runs[-1] if runs else None
+            if slot.form and last and last.form == slot.form and last.end == slot.start:
+                last.room += slot.room
+                last.numbers += slot.numbers
+            elif len(slot):
+                runs.append(replace(slot, numbers=[*slot.numbers]))
+        return runs
+
+    def _trades(self, run: Slot) -> Trades:
+        """What a run holds, wherever that is."""
+        if run.form is None:
+            return run.trades or Trades.empty()
+        every, form = self._all, run.form
+        rows = slice(run.start, run.end)
+        recv = every.ts_recv[rows] if form.recv and every.ts_recv is not None else None
+        ids = every.trade_id[rows] if form.ids and every.trade_id is not None else None
+        return Trades(
+            every.ts_event[rows],
+            Decimals(every.price[rows], form.price_exponent, _within(every.price_escapes, run)),
+            Decimals(every.size[rows], form.size_exponent, _within(every.size_escapes, run)),
+            every.side[rows],
+            recv,
+            None if ids is None else Ids(ids, _within(every.id_escapes, run)),
+        )
 
     def _allocate(self, *, recv: bool, ids: bool) -> None:
+        every = self._all
         with self._lock:
-            if recv and self._recv is None:
-                self._recv = np.empty(len(self._ts), np.int64)
-            if ids and self._ids is None:
-                self._ids = np.empty(len(self._ts), np.int64)
+            if recv and every.ts_recv is None:
+                every.ts_recv = np.empty(len(every), np.int64)
+            if ids and every.trade_id is None:
+                every.trade_id = np.empty(len(every), np.int64)
 
-    def _settle(self, slot: Slot, at: int) -> None:
-        """Copy the records of a slot to where they belong, unless they are there."""
-        trades = slot.trades
-        there = slot.in_place and at == slot.start
+    def _settle(self, trades: Trades, at: int, *, there: bool) -> None:
+        """Copy records to where they belong, unless they are there."""
+        every = self._all
         rows = slice(at, at + len(trades))
         if not there:
-            self._ts[rows] = trades.ts_event
-            self._price[rows] = trades.price.mantissa
-            self._size[rows] = trades.size.mantissa
-            self._side[rows] = trades.side
-        if self._recv is not None and not (there and trades.ts_recv is not None):
-            self._recv[rows] = NO_TIME if trades.ts_recv is None else trades.ts_recv
-        if self._ids is not None and not (there and trades.trade_id is not None):
-            self._ids[rows] = ABSENT if trades.trade_id is None else trades.trade_id.values
+            every.ts_event[rows] = trades.ts_event
+            every.price[rows] = trades.price.mantissa
+            every.size[rows] = trades.size.mantissa
+            every.side[rows] = trades.side
+        if every.ts_recv is not None and not (there and trades.ts_recv is not None):
+            every.ts_recv[rows] = NO_TIME if trades.ts_recv is None else trades.ts_recv
+        if every.trade_id is not None and not (there and trades.trade_id is not None):
+            every.trade_id[rows] = ABSENT if trades.trade_id is None else trades.trade_id.values
+
+
+def _within(escapes: Mapping[int, V], run: Slot) -> dict[int, V]:
+    """The entries of a run's rows, counted from its first."""
+    rows = range(run.start, run.end)
+    return {row - run.start: value for row, value in escapes.items() if row in rows}
 
 
 def _decimals(column: I64, parts: Sequence[tuple[int, Decimals]]) -> Decimals:
