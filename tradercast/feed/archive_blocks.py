@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tradercast.chunks import (
     IndexNode,
@@ -20,7 +21,6 @@ from tradercast.chunks.run import ChunkEncoder, encode_hashed_run
 from tradercast.feed.sealing import Run
 from tradercast.feeds import FeedId
 from tradercast.records import NO_TIME
-from tradercast.runs import Records
 
 
 @dataclass(slots=True)
@@ -93,38 +93,63 @@ class Sealed:
 
 
 async def encode_runs(
-    end: ArchiveEnd, runs: AsyncGenerator[Run, None], pool: Executor, depth: int
-) -> AsyncGenerator[Sealed, None]:
-    """The chunks of each run behind `end`, in order; at most `depth` runs are in memory at a time.
+    end: ArchiveEnd, runs: AsyncGenerator[list[Run], None], pool: Executor, depth: int
+) -> AsyncGenerator[list[bytes], None]:
+    """The blocks of each run behind `end`, which moves on with them.
 
-    `pool` has threads, since the encoder lets go of the interpreter while it works.
+    The first thread takes care of the order alone: `pool` encodes up to `depth` chunks at a time,
+    since the encoder lets go of the interpreter while it works, and the index nodes of one run
+    are made while the next is waited for.
     """
     loop = asyncio.get_running_loop()
     pending: deque[asyncio.Future[Sealed]] = deque()
-    feed, chain, encoder = end.feed, end.chain, end.encoder
+    adding: asyncio.Task[list[bytes]] | None = None
+    chain, encoder = end.chain, end.encoder
+
+    async def oldest() -> list[bytes]:
+        nonlocal adding
+        sealed = await pending.popleft()
+        blocks = await adding if adding else []
+        adding = asyncio.create_task(asyncio.to_thread(end.add, sealed))
+        return blocks
+
     try:
-        async for run in runs:
-            chain, after = await asyncio.to_thread(_step, chain, encoder, run.records)
-            work = loop.run_in_executor(pool, _encode, feed, run, encoder, chain, after)
-            pending.append(work)
-            encoder = after
-            if len(pending) >= depth:
-                yield await pending.popleft()
+        async for several in runs:
+            steps = await asyncio.to_thread(_steps, several, encoder, chain)
+            for run, step in zip(several, steps, strict=True):
+                work = loop.run_in_executor(pool, _encode, end.feed, run, encoder, step)
+                pending.append(work)
+                chain, encoder = step.chain, step.encoder
+                if len(pending) >= depth and (blocks := await oldest()):
+                    yield blocks
         while pending:
-            yield await pending.popleft()
+            if blocks := await oldest():
+                yield blocks
+        if adding:
+            yield await adding
     finally:
         for future in pending:
             future.cancel()
+        if adding:
+            await asyncio.wait([adding])
 
 
-def _step(chain: bytes, encoder: ChunkEncoder, records: Records) -> tuple[bytes, ChunkEncoder]:
-    """What a run makes of the two things that the next one needs."""
-    return extend_chain(chain, records), encoder.after(records)
+class _Step(NamedTuple):
+    """What the records after a run depend on."""
+
+    chain: bytes
+    encoder: ChunkEncoder
 
 
-def _encode(
-    feed: FeedId, run: Run, encoder: ChunkEncoder, chain: bytes, after: ChunkEncoder
-) -> Sealed:
+def _steps(runs: list[Run], encoder: ChunkEncoder, chain: bytes) -> list[_Step]:
+    steps: list[_Step] = []
+    for run in runs:
+        chain, encoder = extend_chain(chain, run.records), encoder.after(run.records)
+        steps.append(_Step(chain, encoder))
+    return steps
+
+
+def _encode(feed: FeedId, run: Run, encoder: ChunkEncoder, after: _Step) -> Sealed:
     before_ns = NO_TIME if run.before_ns is None else run.before_ns
-    chunks = encode_hashed_run(run.records, encoder, feed, run.first_seq, before_ns, chain)
-    return Sealed(chunks, after)
+    chunks = encode_hashed_run(run.records, encoder, feed, run.first_seq, before_ns, after.chain)
+    return Sealed(chunks, after.encoder)

@@ -38,7 +38,7 @@ class ImportProgress:
     already_there : int
         Those of them that the feed had before.
     bytes : int
-        Size of the encoded chunks so far.
+        Size of the archive's blocks so far.
     """
 
     records: int
@@ -122,12 +122,12 @@ class BulkImport:
         try:
             runs = _runs(first, source, sealer)
             async with aclosing(segment.encoded(archive, runs)) as encoded:
-                async for sealed in encoded:
-                    staged.add(ARCHIVE, archive.add(sealed))
-                    self._bytes += sum(map(len, sealed.chunks))
+                async for blocks in encoded:
+                    staged.add(ARCHIVE, blocks)
+                    self._bytes += sum(map(len, blocks))
                     self._tell()
-            tail, blocks = await asyncio.to_thread(_rest, before, sealer)
-            staged.add(TAIL, blocks)
+            tail, rest = await asyncio.to_thread(_rest, before, sealer)
+            staged.add(TAIL, rest)
             await self._check_room(staged.size)
             await _to_its_end(staged.commit)
         finally:
@@ -172,11 +172,10 @@ async def _to_its_end(work: Callable[[], None]) -> None:
         await asyncio.wait([running])
 
 
-async def _runs(first: Records, source: Source, sealer: Sealer) -> AsyncGenerator[Run, None]:
+async def _runs(first: Records, source: Source, sealer: Sealer) -> AsyncGenerator[list[Run], None]:
     batch: Records | None = first
     while batch is not None:
-        for run in await asyncio.to_thread(sealer.push, batch):
-            yield run
+        yield await asyncio.to_thread(sealer.push, batch)
         batch = await source.next()
 
 

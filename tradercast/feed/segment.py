@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from tradercast.errors import WriterBehindError
-from tradercast.feed.archive_blocks import ArchiveEnd, Sealed, encode_runs
+from tradercast.feed.archive_blocks import ArchiveEnd, encode_runs
 from tradercast.feed.channel import Channel, channel_of
 from tradercast.feed.derived import DerivedLog
 from tradercast.feed.sealing import Run
@@ -56,9 +57,9 @@ class Segment:
         return self.tail.sealer.end_seq
 
     def encoded(
-        self, end: ArchiveEnd, runs: AsyncGenerator[Run, None]
-    ) -> AsyncGenerator[Sealed, None]:
-        """The chunks of the runs that follow this end of the archive, run by run."""
+        self, end: ArchiveEnd, runs: AsyncGenerator[list[Run], None]
+    ) -> AsyncGenerator[list[bytes], None]:
+        """The blocks of the runs that follow this end of the archive, which moves on with them."""
         return encode_runs(end, runs, self.pool, DEPTH)
 
     async def seal(self, runs: Iterable[Run]) -> None:
@@ -74,11 +75,12 @@ class Segment:
             return
         runs, self.waiting = [*self.waiting, *runs], []
         blocks: list[bytes] = []
-        async for sealed in self.encoded(self.archive, _each(runs)):
-            blocks += self.archive.add(sealed)
-            if sum(map(len, blocks)) >= _BATCH:
-                await self.archive_log.put(blocks)
-                blocks = []
+        async with aclosing(self.encoded(self.archive, _once(runs))) as encoded:
+            async for added in encoded:
+                blocks += added
+                if sum(map(len, blocks)) >= _BATCH:
+                    await self.archive_log.put(blocks)
+                    blocks = []
         if blocks:
             await self.archive_log.put(blocks)
         if self.archive_log.owes:
@@ -88,6 +90,5 @@ class Segment:
             )
 
 
-async def _each(runs: Iterable[Run]) -> AsyncGenerator[Run, None]:
-    for run in runs:
-        yield run
+async def _once(runs: list[Run]) -> AsyncGenerator[list[Run], None]:
+    yield runs
