@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
 import tradercast
-from tradercast.cli.commands import (
-    book,
-    candles,
-    collect,
-    demo,
-    doctor,
-    export,
-    feeder,
-    gaps,
-    health,
-    identity,
-    info,
-    listener,
-    ls,
-    publish,
-    replay,
-    serve,
-    sync,
-    verify,
-)
 from tradercast.cli.context import (
     Cli,
     ConfigOption,
@@ -39,28 +21,37 @@ from tradercast.cli.context import (
 )
 from tradercast.errors import UsageError
 
+COMMANDS = (
+    *("publish", "sync", "serve", "ls", "info", "gaps", "export", "candles", "book", "replay"),
+    *("verify", "demo", "collect", "feeder", "listener", "health", "doctor", "identity"),
+)
+"""Each is a function of its name in the module of its name."""
+_SERVICES = frozenset(("serve", "collect", "feeder", "listener"))
 
-def build() -> typer.Typer:
-    """A new instance of the whole command line."""
+
+def build(only: str | None = None) -> typer.Typer:
+    """A new instance of the whole command line.
+
+    Parameters
+    ----------
+    only : str, optional
+        With this command alone: what all others need is half of the time that one takes to start.
+    """
     app = typer.Typer(name="tradercast", add_completion=False, rich_markup_mode="rich")
     app.callback(invoke_without_command=True)(root)
-    command(app, "publish", examples=publish.EXAMPLES)(publish.publish)
-    command(app, "sync", examples=sync.EXAMPLES)(sync.sync)
-    command(app, "serve", examples=serve.EXAMPLES, service=True)(serve.serve)
-    command(app, "ls", examples=ls.EXAMPLES)(ls.ls)
-    command(app, "info", examples=info.EXAMPLES)(info.info)
-    command(app, "gaps", examples=gaps.EXAMPLES)(gaps.gaps)
-    command(app, "export", examples=export.EXAMPLES)(export.export)
-    command(app, "candles", examples=candles.EXAMPLES)(candles.candles)
-    command(app, "book", examples=book.EXAMPLES)(book.book)
-    command(app, "replay", examples=replay.EXAMPLES)(replay.replay)
-    command(app, "verify", examples=verify.EXAMPLES)(verify.verify)
-    command(app, "demo", examples=demo.EXAMPLES)(demo.demo)
-    command(app, "collect", examples=collect.EXAMPLES, service=True)(collect.collect)
-    command(app, "feeder", examples=feeder.EXAMPLES, service=True)(feeder.feeder)
-    command(app, "listener", examples=listener.EXAMPLES, service=True)(listener.listener)
-    command(app, "health", examples=health.EXAMPLES)(health.health)
-    command(app, "doctor", examples=doctor.EXAMPLES, environment=True)(doctor.doctor)
+    for name in COMMANDS if only is None else (only,):
+        found = importlib.import_module(f"tradercast.cli.commands.{name}")
+        if name == "identity":
+            _identity(app, found)
+        else:
+            service, environment = name in _SERVICES, name == "doctor"
+            command(app, name, examples=found.EXAMPLES, service=service, environment=environment)(
+                getattr(found, name)
+            )
+    return app
+
+
+def _identity(app: typer.Typer, identity: Any) -> None:
     keys = group(app, "identity", identity.show, examples=identity.EXAMPLES)
     command(keys, "show", examples=identity.SHOW_EXAMPLES)(identity.show)
     command(keys, "new", examples=identity.NEW_EXAMPLES)(identity.new)
@@ -68,7 +59,12 @@ def build() -> typer.Typer:
     command(keys, "delegate", examples=identity.DELEGATE_EXAMPLES)(identity.delegate)
     command(keys, "install", examples=identity.INSTALL_EXAMPLES)(identity.install)
     command(keys, "export-root", examples=identity.EXPORT_EXAMPLES)(identity.export_root)
-    return app
+
+
+def named(given: Sequence[str]) -> str | None:
+    """The command that arguments begin with, if there is no doubt and no list of all is asked."""
+    first = next((text for text in given if not text.startswith("-")), None)
+    return first if first in COMMANDS else None
 
 
 def root(

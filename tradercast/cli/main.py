@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import typer
 
 from tradercast.cli import failures, settings
+from tradercast.cli.app import build, named
 from tradercast.cli.context import Cli
 from tradercast.cli.options import FOREVER, last_value, optional_value
 from tradercast.config import Config
@@ -50,13 +51,12 @@ def main(arguments: Sequence[str] | None = None, *, app: typer.Typer | None = No
 
 def _run(given: list[str], cli: Cli, app: typer.Typer | None) -> int:
     try:
-        if app is None:
-            from tradercast.cli.app import build
-
-            app = build()
-        parser = typer.main.get_command(app)
         if "--help" not in given:
             cli.config = Config.load(last_value(given, "--config"))
+        if app is None:
+            # A file of settings is checked against all commands.
+            app = build(None if cli.config.path else named(given))
+        parser = typer.main.get_command(app)
         call = parser.main(
             optional_value(given, "--seed", FOREVER),
             prog_name="tradercast",
