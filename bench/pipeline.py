@@ -14,16 +14,11 @@ import re
 import signal
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -33,6 +28,7 @@ from support.feeders import Feeding, start_feeder  # noqa: E402
 from support.listening import ListenerProcess, Topic  # noqa: E402
 from support.servers.kafka import KafkaBroker  # noqa: E402
 from support.servers.replica_set import ReplicaSet  # noqa: E402
+from support.usage import watching  # noqa: E402
 
 EXCHANGE = "bitfinex"
 SYMBOLS = ("btcusd", "ethusd", "xrpusd")
@@ -47,20 +43,6 @@ FLOORS = {
     "feeder_rss_mb": "at most 300",
     "sidecar_rss_mb": "at most 300",
 }
-
-
-@dataclass
-class Usage:
-    """What a process takes while it is looked at."""
-
-    process: psutil.Process
-    rss: list[float] = field(default_factory=list)
-    cpu_s: float = 0.0
-
-    def look(self) -> None:
-        self.rss.append(self.process.memory_info().rss / (1 << 20))
-        times = self.process.cpu_times()
-        self.cpu_s = times.user + times.system
 
 
 def main() -> None:
@@ -154,7 +136,7 @@ def _mongodb_to_log(
 ) -> None:
     feeding = start_feeder(node, kafka.bootstrap, topic)
     listener.start()
-    with _watching(
+    with watching(
         {
             "listener": listener.pid,
             "feeder": feeding.pid,
@@ -167,8 +149,7 @@ def _mongodb_to_log(
         note("mongodb_to_log_per_s", _rate(feeding, trades + 1))
     for name in ("listener", "feeder", "sidecar"):
         note(f"{name}_rss_mb", max(used[name].rss))
-        # flat: how much more it is at the end than after a quarter
-        note(f"{name}_rss_grown_mb", used[name].rss[-1] - used[name].rss[len(used[name].rss) // 4])
+        note(f"{name}_rss_grown_mb", used[name].grown)
     for name, usage in used.items():
         note(f"{name}_cpu_us_per_trade", (usage.cpu_s - before[name]) * 1e6 / trades)
     listener.stop()
@@ -181,7 +162,7 @@ def _kafka_to_log(
     kafka: KafkaBroker, topic: str, node: Machine, trades: int, note: Callable[[str, float], None]
 ) -> None:
     feeding = start_feeder(node, kafka.bootstrap, topic)
-    with _watching({"feeder": feeding.pid, "sidecar": _sidecar(node)}) as used:
+    with watching({"feeder": feeding.pid, "sidecar": _sidecar(node)}) as used:
         note("kafka_to_log_per_s", _rate(feeding, trades + 1))
     for name, usage in used.items():
         note(f"kafka_{name}_rss_mb", max(usage.rss))
@@ -215,28 +196,6 @@ def _durable(feeding: Feeding) -> int:
         text = page.read().decode()
     values = re.findall(r"^tradercast_feeder_records\{[^}]*\} (\S+)$", text, re.MULTILINE)
     return int(sum(float(value) for value in values))
-
-
-@contextmanager
-def _watching(pids: dict[str, int]) -> Iterator[dict[str, Usage]]:
-    """Look at processes twice a second."""
-    used = {name: Usage(psutil.Process(pid)) for name, pid in pids.items()}
-    for usage in used.values():
-        usage.look()
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.5):
-            for usage in used.values():
-                usage.look()
-
-    thread = threading.Thread(target=watch, name="watching")
-    thread.start()
-    try:
-        yield used
-    finally:
-        over.set()
-        thread.join()
 
 
 if __name__ == "__main__":

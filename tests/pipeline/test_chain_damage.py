@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from support.chain import Chain, chain_of, chain_servers
+from support.chain import Chain
 from support.commands import wait_until
 from support.damage import cut, flip, write_ahead_log
 from support.ledger import check_blocks
-from support.servers.kafka import KafkaBroker
-from support.servers.replica_set import ReplicaSet
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.faults]
 
 SYMBOLS = 3
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[ReplicaSet, KafkaBroker]]:
-    with chain_servers() as started:
-        yield started
-
-
 @pytest.fixture
-def chain(
-    servers: tuple[ReplicaSet, KafkaBroker], tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Chain]:
-    with chain_of(*servers, tmp_path, request.node.nodeid) as made:
-        made.listener.start()
-        made.feeder.start()
-        yield made
+def chain(chain: Chain) -> Chain:
+    chain.listener.start()
+    chain.feeder.start()
+    return chain
 
 
 def filled(chain: Chain, calls: int, each: int = 60, first: int = 0) -> set[str]:

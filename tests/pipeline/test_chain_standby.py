@@ -1,37 +1,21 @@
-"""A standby, a snapshot that is cut off, a topic that is deleted, a full disk: the whole chain."""
+"""The whole chain: a standby, a step-down, retention, a topic that is deleted, a full disk."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.chain import Chain, FeederNode, chain_of, chain_servers
+from support.chain import PARTITIONS, Chain, FeederNode, chain_of
 from support.commands import machine
 from support.disks import MIB, disk
 from support.feeders import copy_identity
 from support.listening import document, inserting
-from support.servers.kafka import KafkaBroker
-from support.servers.replica_set import ReplicaSet
 
 LONG = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 pytestmark = [pytest.mark.timeout(300), pytest.mark.faults]
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[ReplicaSet, KafkaBroker]]:
-    with chain_servers() as started:
-        yield started
-
-
-@pytest.fixture
-def chain(
-    servers: tuple[ReplicaSet, KafkaBroker], tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Chain]:
-    with chain_of(*servers, tmp_path, request.node.nodeid) as made:
-        yield made
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=LONG)])
@@ -60,27 +44,65 @@ def test_two_feeders_of_which_either_is_killed(chain: Chain, kills: int) -> None
             assert not list((one.node.data_dir / "incidents").iterdir())
 
 
-@pytest.mark.parametrize("count", [30_000, pytest.param(2_000_000, marks=LONG)])
-def test_a_snapshot_under_inserts_that_is_killed_in_the_middle(chain: Chain, count: int) -> None:
-    there: set[str] = set()
-    with chain.mongodb.client(w=1) as client:
-        for at in range(0, count, 10_000):
-            documents = [document(chain.name, key) for key in range(at, at + 10_000)]
-            client[chain.name]["trades"].insert_many(documents, ordered=False)
-            there |= {one["trade_id"] for one in documents}
-    chain.feeder.start()
-    with inserting(chain.mongodb.uri, chain.name, first=10_000_000) as inserter:
-        for _ in range(2):
-            before = len(chain.topic.values)
-            chain.listener.start()
-            while len(chain.topic.values) <= before:
-                chain.topic.poll(0.05)
-            chain.listener.kill()
+@pytest.mark.parametrize("times", [1, pytest.param(10, marks=LONG)])
+def test_the_primary_of_three_members_steps_down(
+    replica_sets: Any, kafka: Any, tmp_path: Path, request: pytest.FixtureRequest, times: int
+) -> None:
+    rng = random.Random(times)
+    mongodb = replica_sets(3)
+    with chain_of(mongodb, kafka, tmp_path, request.node.nodeid) as chain:
         chain.listener.start()
-        time.sleep(1)
-        acked = there | inserter.finish()
+        chain.feeder.start()
+        with inserting(mongodb.uri, chain.name) as inserter:
+            for _ in range(times):
+                time.sleep(rng.uniform(1.0, 4.0))
+                mongodb.step_down()
+            time.sleep(1)
+            acked = inserter.finish()
 
-    chain.check(acked)
+        chain.check(acked)
+
+
+def test_what_retention_took_is_given_up_by_one_feeder_and_the_other_is_given_the_gap(
+    chain: Chain,
+) -> None:
+    def insert(keys: range) -> set[str]:
+        return chain.insert([document(chain.name, key, symbol="btcusd") for key in keys])
+
+    feed = f"{chain.name}/btcusd"
+    chain.listener.start()
+    first = chain.feeder
+    first.start()
+    acked = insert(range(300))
+    before = chain.topic.wait_for_ids(acked, chain.listener.log)
+    first.reaches(before)
+    with machine(chain.folder / "standby") as node:
+        copy_identity(first.node, node)
+        second = FeederNode(node, first.bootstrap, first.topic)
+        second.start("--siblings", first.running.peer).reaches(before[-1].number, before[-1].feed)
+        for one in (first, second):
+            one.stop()
+        lost = insert(range(300, 600))
+        gone = chain.topic.wait_for_ids(acked | lost, chain.listener.log)[len(before) :]
+        for partition in range(PARTITIONS):
+            chain.kafka.topics.expire(first.topic, partition)
+        chain.kafka.topics.configure(first.topic, retention_ms=-1)
+        acked |= insert(range(600, 900))
+        seen = chain.topic.wait_for_ids(acked, chain.listener.log)
+        kept = [*before, *seen[len(before) + len(gone) :]]
+
+        error = first.start().error(6)
+        first.start("--accept-gap", feed)
+        # the other one gets the gap from the first, without being told
+        second.start("--siblings", first.running.peer)
+
+        chain.check_messages(acked, kept, other=second)
+        gaps = [chain.read(kept, one).gaps[f"{feed}/trades"] for one in (first, second)]
+
+    assert error["code"] == "SOURCE_HOLE"
+    missing = (gone[0].number, gone[-1].number)
+    assert f"messages {missing[0]} to {missing[1]} of {feed}/trades are missing" in error["message"]
+    assert gaps == [[(300, *missing)]] * 2
 
 
 def test_a_topic_that_is_deleted_and_made_again_costs_what_was_in_it_and_is_told(

@@ -18,7 +18,7 @@ from support.feeders import (
     start_feeder,
 )
 from support.feeding import numbered
-from support.feeds import FEED, batches, market
+from support.feeds import batches, market
 
 from tradercast.feeds import FeedId
 from tradercast.pipeline.messages import Message
@@ -133,45 +133,6 @@ def test_an_idle_symbol_does_not_make_a_hole_nor_a_full_read(
         feeding.reaches(1, IDLE)
         assert feeding.metric("reread_total") == 0
         assert ids_that_a_stranger_reads(tmp_path / "reader", feeding.link, IDLE) == ids(idle)
-
-
-def test_a_hole_stops_it_and_only_a_person_gives_messages_up(
-    kafka: Any, topic: str, tmp_path: Path
-) -> None:
-    trades = market(900)
-    messages = messages_of(trades, 100)
-    writer = Writer(kafka.bootstrap, topic)
-    writer.write(messages[:3])
-    with machine(tmp_path / "one") as node, machine(tmp_path / "two") as other:
-        feeding = start_feeder(node, kafka.bootstrap, topic)
-        feeding.reaches(2)
-        copy_identity(node, other)
-        standby = start_feeder(other, kafka.bootstrap, topic, "--siblings", feeding.peer)
-        standby.reaches(2)
-        for command in (feeding, standby):
-            command.signal(signal.SIGTERM)
-            command.result(0)
-        writer.write(messages[3:6])
-        kafka.topics.delete_before(topic, kafka.topics.watermarks(topic)[1])
-        writer.write(messages[6:])
-
-        error = start_feeder(node, kafka.bootstrap, topic).error(6)
-        assert error["code"] == "SOURCE_HOLE"
-        assert "messages 3 to 5 of bitfinex/btcusd/trades are missing" in error["message"]
-
-        name = f"{FEED.exchange}/{FEED.symbol}"
-        feeding = start_feeder(node, kafka.bootstrap, topic, "--accept-gap", name)
-        feeding.reaches(8)
-        # the other one gets the gap from the first, without being told
-        standby = start_feeder(other, kafka.bootstrap, topic, "--siblings", feeding.peer)
-        standby.reaches(8)
-        kept = [*ids(trades[:300]), *ids(trades[600:])]
-        assert ids_that_a_stranger_reads(tmp_path / "r1", feeding.link) == kept
-        assert ids_that_a_stranger_reads(tmp_path / "r2", standby.link) == kept
-        for read in (tmp_path / "r1", tmp_path / "r2"):
-            with machine(read) as reader:
-                [gap] = reader.run("gaps", name)
-                assert (gap["missing_from"], gap["missing_to"], gap["seq"]) == (3, 5, 300)
 
 
 def test_a_topic_that_was_made_again_is_not_believed_when_it_counts_from_the_start(

@@ -284,20 +284,6 @@ def test_a_dry_run_shows_what_would_become_of_the_documents(chain: Chain) -> Non
     assert f"tradercast.{chain.name}.trades" not in chain.kafka.topics.names()
 
 
-def test_a_step_down_is_survived(kafka: KafkaBroker, tmp_path: Path) -> None:
-    with ReplicaSet(3) as mongodb:
-        chain = Chain(mongodb, kafka, tmp_path, "step-down")
-        with chain.listener, inserting(mongodb.uri, chain.name) as inserter:
-            rest(3.0)
-            mongodb.step_down()
-            rest(3.0)
-            acked = inserter.finish()
-            messages = chain.topic.wait_for_ids(acked, chain.listener.log)
-        chain.topic.close()
-
-    check(acked, messages)
-
-
 def test_it_stops_in_time_while_the_broker_is_away(
     mongodb: ReplicaSet, kafka: KafkaBroker, tmp_path: Path
 ) -> None:

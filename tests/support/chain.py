@@ -87,8 +87,8 @@ class FeederNode:
 class Chain:
     """One exchange's collection, listener, topic and feeder."""
 
-    mongodb: ReplicaSet
-    kafka: KafkaBroker
+    mongodb: Any  # a ReplicaSet, or a MongoAddress where it is shared
+    kafka: Any
     folder: Path
     name: str
     listener: ListenerProcess
@@ -158,7 +158,7 @@ def chain_servers() -> Iterator[tuple[ReplicaSet, KafkaBroker]]:
 
 
 @contextlib.contextmanager
-def chain_of(mongodb: ReplicaSet, kafka: KafkaBroker, folder: Path, test: str) -> Iterator[Chain]:
+def chain_of(mongodb: Any, kafka: Any, folder: Path, test: str) -> Iterator[Chain]:
     """A chain of which nothing runs yet but the servers; all of it ends with the block."""
     name = "x" + hashlib.blake2b(test.encode(), digest_size=6).hexdigest()
     topic = f"tradercast.{name}.trades"

@@ -33,6 +33,8 @@ class Reading:
 
     ids: Mapping[str, list[str]]
     blocks: Mapping[str, Blocks]
+    gaps: Mapping[str, list[tuple[int, int, int]]]
+    """Number of the gap record, and the first and the last message that are missing."""
 
 
 def read_as_a_stranger(data_dir: Path, link: str, feeds: Iterable[str]) -> Reading:
@@ -42,13 +44,15 @@ def read_as_a_stranger(data_dir: Path, link: str, feeds: Iterable[str]) -> Readi
 
 async def _read(data_dir: Path, link: str, feeds: Sequence[str]) -> Reading:
     ids: dict[str, list[str]] = {}
+    gaps: dict[str, list[tuple[int, int, int]]] = {}
     logs: dict[str, tuple[bytes, bytes]] = {}
     async with tradercast.aio.connect(data_dir, link=link) as client:
         for feed in feeds:
             await _sync(client, feed)
-            found = (await client.trades(feed)).trades
-            assert found.trade_id is not None
-            ids[feed] = [one or "" for one in found.trade_id.to_strings()]
+            found = await client.trades(feed)
+            assert found.trades.trade_id is not None
+            ids[feed] = [one or "" for one in found.trades.trade_id.to_strings()]
+            gaps[feed] = [(gap.seq, gap.first, gap.last) for gap in found.gaps]
             await client.verify(feed)
         for entry in await client.feeds():
             [segment] = entry.segments
@@ -65,7 +69,7 @@ async def _read(data_dir: Path, link: str, feeds: Sequence[str]) -> Reading:
                     for number, block in enumerate(held)
                     if block is not None
                 }
-    return Reading(ids, blocks)
+    return Reading(ids, blocks, gaps)
 
 
 async def _sync(client: tradercast.aio.AsyncClient, feed: str) -> None:
