@@ -25,6 +25,7 @@ from tradercast.timerange import TimeRange
 
 if TYPE_CHECKING:
     from tradercast import aio
+    from tradercast.client import engines
     from tradercast.client.client import Client
     from tradercast.client.client import Client as connect  # noqa: N813
     from tradercast.client.strategies import backtest, live
@@ -48,6 +49,7 @@ __all__ = [
     "aio",
     "backtest",
     "connect",
+    "engines",
     "errors",
     "live",
 ]
@@ -60,6 +62,7 @@ _LATE = {
     "backtest": ("tradercast.client.strategies", "backtest"),
     "live": ("tradercast.client.strategies", "live"),
 }
+_MODULES = {"aio": "tradercast.aio", "engines": "tradercast.client.engines"}
 
 
 def __getattr__(name: str) -> Any:
@@ -69,6 +72,6 @@ def __getattr__(name: str) -> Any:
     if name in _LATE:
         module, attribute = _LATE[name]
         return getattr(importlib.import_module(module), attribute)
-    if name == "aio":
-        return importlib.import_module("tradercast.aio")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     raise AttributeError(f"module 'tradercast' has no attribute {name!r}")

@@ -101,6 +101,10 @@ class Interval:
             return start_ns + self.step_ns
         return self.start_of(start_ns + _ROOM)
 
+    def ends_of(self, starts: I64) -> I64:
+        """When intervals end, from when they begin; raises as `starts_of`."""
+        return starts + self.step_ns if self.step_ns else self.starts_of(starts + _ROOM)
+
     def count(self, first_ns: int, last_ns: int) -> int:
         """About how many begin between two times: exact but for months."""
         return (last_ns - first_ns) // (self.step_ns or 30 * NS_PER_DAY) + 1
