@@ -10,8 +10,13 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "tradercast" / "client"
-PARTS = (("api.py", "client.py"), ("api_streams.py", "client_streams.py"))
-NAMES = {"AsyncClient": "Client", "AsyncStreams": "Streams"}
+PARTS = (
+    ("api.py", "client.py"),
+    ("api_books.py", "client_books.py"),
+    ("api_streams.py", "client_streams.py"),
+)
+NAMES = {"AsyncClient": "Client", "AsyncBookQueries": "BookQueries", "AsyncStreams": "Streams"}
+MODULES = {"BookQueries": "client_books", "Streams": "client_streams"}
 HEAD = '''"""The synchronous Python client; made from `{source}` by ``scripts/make_client.py``."""
 '''
 HELD = """
@@ -57,11 +62,11 @@ def made(source_path: Path) -> str:
     ]
     bases = ", ".join(NAMES[ast.unparse(base)] for base in source.bases)
     if bases:
-        imports.append(f"from tradercast.client.client_streams import {bases}")
+        imports.append(f"from tradercast.client.{MODULES[bases]} import {bases}")
     name = NAMES[source.name] + (f"({bases})" if bases else "")
     parts = [HEAD.format(source=source_path.name), *imports, f"\n\nclass {name}:"]
     parts.append(_docstring(source, 4))
-    if not bases:
+    if source.name != "AsyncClient":
         parts.append(HELD.format(name=source.name))
     for item in source.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":

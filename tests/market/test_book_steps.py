@@ -87,7 +87,7 @@ def test_frames_of_steps() -> None:
     assert polars["bid_ct_00"].to_list() == [None, 2, 2, *[None] * 6]
     assert pandas.index[1] == pd.Timestamp(1, unit="s", tz="UTC")
     assert pandas["spread"].dropna().tolist() == [0.3, 0.2, 0.5]
-    assert polars.width == len(pandas.columns) + 1 == 4 + 2 * 2 * 3
+    assert polars.width == len(pandas.columns) + 1 == 4 + 2 * 2 * 4
 
 
 def test_steps_without_any_book() -> None:

@@ -9,9 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from tradercast.addresses import parse_address
-from tradercast.client.api_streams import AsyncStreams
-from tradercast.client.book import BookAt
-from tradercast.client.book_snapshots import BookSnapshots, Steps
+from tradercast.client.api_books import AsyncBookQueries
 from tradercast.client.books import Books
 from tradercast.client.candle_results import CandlesResult
 from tradercast.client.candles import CandlesRead, whole_intervals
@@ -32,10 +30,10 @@ from tradercast.links import Link
 from tradercast.market.candles import filled
 from tradercast.market.interval import Interval
 from tradercast.paths import DataDir
-from tradercast.timerange import TimeLike, TimeRange, parse_time_ns
+from tradercast.timerange import TimeLike, TimeRange
 
 
-class AsyncClient(AsyncStreams):
+class AsyncClient(AsyncBookQueries):
     """Market history as columns.
 
     Use it as a context manager.  It goes online only when something is asked for that is not
@@ -262,76 +260,6 @@ class AsyncClient(AsyncStreams):
         candles = filled(candles, step) if fill else candles
         return CandlesResult(candles, interval, gaps=report.gaps, origin=origin)
 
-    async def book_at(
-        self,
-        symbol: str,
-        time: TimeLike | None = None,
-        *,
-        exchange: str | None = None,
-        sync: bool = True,
-    ) -> BookAt:
-        """The order book at a time, after every message up to it.
-
-        Parameters
-        ----------
-        symbol, exchange
-            As of `sync`.
-        time : optional
-            Int is ns UTC, a time without a zone is UTC; by default the newest book.
-        sync : bool
-            Fetch what is not here: at most one chunk and two index blocks, and the tail if the
-            time is that recent.
-
-        Returns
-        -------
-        BookAt
-            Check its `valid`: where messages are missing it is no book of the exchange.
-
-        Raises
-        ------
-        IncompleteError
-            If nobody has the part that is needed.
-        NoPeerError, UnknownSymbolError, AmbiguousSymbolError
-        """
-        time_ns = None if time is None else parse_time_ns(time)
-        found = await self._books.at(symbol, time_ns, exchange=exchange, sync=sync)
-        self._check()
-        return found
-
-    async def book_snapshots(
-        self,
-        symbol: str,
-        start: TimeLike,
-        end: TimeLike,
-        *,
-        every: str | int = "1s",
-        depth: int = 15,
-        exchange: str | None = None,
-        sync: bool = True,
-        on_missing: OnMissing = "raise",
-    ) -> BookSnapshots:
-        """The order book at fixed steps, as columns: the best levels of both sides.
-
-        Parameters
-        ----------
-        symbol, start, end, exchange, sync, on_missing
-            As of `trades`; the book at each step is that of `book_at`.
-        every : str or int
-            ``100ms``, ``1s``, ``5m``, ``1h`` …, or ns.  The first step is at `start`.
-        depth : int
-            Levels of each side.
-
-        Raises
-        ------
-        MissingDataError, NoPeerError, UnknownSymbolError, AmbiguousSymbolError, ForkError
-        """
-        steps = Steps.parse(start, end, every, depth)
-        check_on_missing(on_missing)
-        feed, taken, report = await self._books.steps(symbol, steps, exchange=exchange, sync=sync)
-        self._check()
-        tell_missing(feed, steps.time_range, report, on_missing, stacklevel=3)
-        return BookSnapshots(feed, steps.times, depth, taken)
-
     async def gaps(
         self,
         symbol: str,
@@ -359,10 +287,6 @@ class AsyncClient(AsyncStreams):
         logs = [log async for log in verify_feed(self._node, feed)]
         self._check()
         return logs
-
-    def _check(self) -> None:
-        if self._node.fork is not None:
-            raise self._node.fork
 
     async def _settle(
         self, feed: OpenFeed, plans: list[SegmentPlan], report: ReadReport, on_missing: OnMissing

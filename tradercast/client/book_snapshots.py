@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +13,22 @@ from numpy.typing import NDArray
 
 from tradercast.book_levels import BookSide, Levels
 from tradercast.client import extras
+from tradercast.client.book_flow import Traded
 from tradercast.decimals import Decimals
 from tradercast.errors import UsageError
 from tradercast.feeds import FeedId
 from tradercast.ids import ABSENT
 from tradercast.market.book_steps import BookSteps
+from tradercast.records import Side
 from tradercast.rows import I64
 from tradercast.timerange import TimeLike, TimeRange, parse_time_ns
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+    import pyarrow as pa
 
-MAX_CELLS = 200_000_000  # prices of one table: 3 GB with sizes and counts
+MAX_CELLS = 200_000_000  # prices of one table: 6 GB with sizes, counts and notionals
 _EVERY = re.compile(r"(\d+)(ms|s|m|h|d)")
 _UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9}
 _PREFIX = {BookSide.BID: "bid", BookSide.ASK: "ask"}
@@ -74,9 +79,15 @@ class BookSnapshots:
     """An order book at fixed steps, in memory.
 
     Every conversion has the columns ``ts``, ``valid``, ``mid``, ``spread``, and for each level
-    from the best one ``bid_px_00, bid_sz_00, bid_ct_00, ask_px_00, …``: price, size, number of
-    orders.  What there is not is null: deeper levels, numbers of orders that the source does not
-    say, and everything where the book is not that of the exchange (see `valid`).
+    from the best one ``bid_px_00, bid_sz_00, bid_ct_00, bid_notional_00, ask_px_00, …``: price,
+    size, number of orders, price times size.  What there is not is null: deeper levels, numbers
+    of orders that the source does not say, and everything where the book is not that of the
+    exchange (see `valid`).
+
+    With trades there is the order flow since the step before: ``buys`` and ``sells``, what takers
+    paid and got, and for each level ``bid_limit_00, bid_market_00, bid_cancel_00``: what was
+    placed, traded and cancelled at its price, all as price times size (see `Traded.at`).  It is
+    null at the first step, and where messages or trades are missing since the step before.
 
     Parameters
     ----------
@@ -86,9 +97,13 @@ class BookSnapshots:
     depth : int
     taken : BookSteps
         What was taken at these times.
+    traded : Traded, optional
+        The trades between them.
     """
 
-    def __init__(self, feed: FeedId, ts: I64, depth: int, taken: BookSteps) -> None:
+    def __init__(
+        self, feed: FeedId, ts: I64, depth: int, taken: BookSteps, traded: Traded | None = None
+    ) -> None:
         self.feed = feed
         self.ts = ts
         self.depth = depth
@@ -102,8 +117,16 @@ class BookSnapshots:
             place = np.arange(len(row)) - np.repeat(starts, lengths)
             levels = Levels.concat(found.levels)
             self._add(_PREFIX[side], row, place, levels)
+            if traded is not None:
+                changes = Decimals.concat(found.added), Decimals.concat(found.removed)
+                flow = traded.at(side, row, levels, *changes)
+                known = taken.flow_known & traded.known
+                self._add_flow(_PREFIX[side], row, place, known, levels.price.to_float(), flow)
             best[side] = row[place == 0], levels.price[place == 0]
         self._add_between(best)
+        if traded is not None:
+            self._columns["buys"] = traded.notional(Side.BUY)
+            self._columns["sells"] = traded.notional(Side.SELL)
 
     def _add(self, prefix: str, row: I64, place: I64, levels: Levels) -> None:
         shape = (self.depth, len(self.ts))
@@ -116,6 +139,23 @@ class BookSnapshots:
             self._columns[f"{prefix}_px_{at:02d}"] = price[at]
             self._columns[f"{prefix}_sz_{at:02d}"] = size[at]
             self._columns[f"{prefix}_ct_{at:02d}"] = count[at]
+            self._columns[f"{prefix}_notional_{at:02d}"] = price[at] * size[at]
+
+    def _add_flow(
+        self,
+        prefix: str,
+        row: I64,
+        place: I64,
+        known: NDArray[np.bool_],
+        price: NDArray[np.float64],
+        flow: Sequence[NDArray[np.float64]],
+    ) -> None:
+        for name, sizes in zip(("limit", "market", "cancel"), flow, strict=True):
+            column = np.full((self.depth, len(self.ts)), np.nan)
+            column[place, row] = price * sizes
+            column[:, ~known] = np.nan
+            for at in range(self.depth):
+                self._columns[f"{prefix}_{name}_{at:02d}"] = column[at]
 
     def _add_between(self, best: dict[BookSide, tuple[I64, Decimals]]) -> None:
         """Mid and spread, exact before they become floats."""
@@ -146,6 +186,24 @@ class BookSnapshots:
             counts int64, -1 where there is none.
         """
         return {"ts": self.ts, "valid": self.valid, **self._columns}
+
+    def to_arrow(self) -> pa.Table:
+        """A pyarrow Table; ``ts`` is ``timestamp("ns", "UTC")``."""
+        arrow = extras.load("pyarrow", "arrow")
+        time = arrow.array(self.ts).view(arrow.timestamp("ns", "UTC"))
+        columns = {"ts": time, "valid": arrow.array(self.valid)}
+        for name, values in self._columns.items():
+            absent = values == ABSENT if values.dtype == np.int64 else np.isnan(values)
+            columns[name] = arrow.array(values, mask=absent)
+        table: pa.Table = arrow.table(columns)
+        return table
+
+    def __getitem__(self, rows: slice) -> BookSnapshots:
+        """Some of the steps."""
+        found = copy(self)
+        found.ts, found.valid = self.ts[rows], self.valid[rows]
+        found._columns = {name: column[rows] for name, column in self._columns.items()}
+        return found
 
     def to_polars(self) -> pl.DataFrame:
         """A polars DataFrame; ``ts`` is ``Datetime("ns", "UTC")``."""

@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 
 from tradercast.client.book import BookAt
+from tradercast.client.book_flow import Traded
 from tradercast.client.book_snapshots import Steps
-from tradercast.client.feed import OpenFeed
+from tradercast.client.feed import OpenFeed, SegmentPlan
 from tradercast.client.opening import Opener
 from tradercast.errors import IncompleteError, NoPeerError, UnknownSymbolError
 from tradercast.feed.book_at import BookReader, BookState
-from tradercast.feed.reader import ReadReport, SegmentReader
+from tradercast.feed.reader import Piece, ReadReport, SegmentReader
 from tradercast.feeds import FeedId
 from tradercast.market.book import Book
 from tradercast.market.book_steps import BookSteps
+from tradercast.rows import I64
 from tradercast.timerange import MAX_TIME_NS
 
 
@@ -54,19 +56,19 @@ class Books:
         return _answer(feed.feed, time_ns, state)
 
     async def steps(
-        self, symbol: str, steps: Steps, *, exchange: str | None, sync: bool
+        self, symbol: str, steps: Steps, *, exchange: str | None, sync: bool, with_flow: bool
     ) -> tuple[FeedId, BookSteps, ReadReport]:
         """See `AsyncClient.book_snapshots`."""
         feed = await self._opener.here(symbol, exchange, "book")
         taken, report = None, ReadReport()
         if feed is not None:
             with contextlib.suppress(IncompleteError):
-                taken = await self._take(feed, steps, report)
+                taken = await take_steps(feed, steps, report, with_flow=with_flow)
         if sync and (taken is None or not taken.is_settled or report.missing):
             try:
                 feed = await self._opener.remote(symbol, exchange, "book")
                 report = ReadReport()
-                taken = await self._take(feed, steps, report)
+                taken = await take_steps(feed, steps, report, with_flow=with_flow)
                 self._opener.keep(feed)
             except NoPeerError:
                 if taken is None:
@@ -74,18 +76,6 @@ class Books:
         if feed is None or taken is None:
             raise _nothing_here(symbol)
         return feed.feed, taken, report
-
-    async def _take(self, feed: OpenFeed, steps: Steps, report: ReadReport) -> BookSteps:
-        taken = BookSteps(steps.times, steps.depth)
-        for segment in feed.segments:
-            taken.begin()
-            async for first_seq, keyframe, messages in self._reader(segment.reader).runs(
-                steps.time_range, report
-            ):
-                await asyncio.to_thread(taken.take, first_seq, keyframe, messages)
-            if not report.missing:
-                taken.finish()
-        return taken
 
     def _reader(self, reader: SegmentReader) -> BookReader:
         return self._readers.setdefault(reader, BookReader(reader))
@@ -97,6 +87,29 @@ class Books:
             if found is not None:
                 return found
         return BookState(Book(), None, "there is no message so early", is_settled=False)
+
+
+async def take_steps(
+    feed: OpenFeed, steps: Steps, report: ReadReport, *, with_flow: bool
+) -> BookSteps:
+    """The book of a feed at fixed steps; what nobody has is noted in `report`."""
+    taken = BookSteps(steps.times, steps.depth, with_flow=with_flow)
+    for segment in feed.segments:
+        taken.begin()
+        runs = BookReader(segment.reader).runs(steps.time_range, report)
+        async for first_seq, keyframe, messages in runs:
+            await asyncio.to_thread(taken.take, first_seq, keyframe, messages)
+        if not report.missing:
+            taken.finish()
+    return taken
+
+
+async def traded_between(
+    feed: OpenFeed, plans: list[SegmentPlan], times: I64, report: ReadReport
+) -> Traded:
+    """The trades of a feed between steps."""
+    trades = Piece.joined([piece async for piece in feed.load(plans, report)]).trades
+    return await asyncio.to_thread(Traded.between, times, trades, report.gaps)
 
 
 def _nothing_here(symbol: str) -> UnknownSymbolError:

@@ -8,10 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from tradercast.client.api import AsyncClient
-from tradercast.client.book import BookAt
-from tradercast.client.book_snapshots import BookSnapshots
 from tradercast.client.candle_results import CandlesResult
-from tradercast.client.client_streams import Streams
+from tradercast.client.client_books import BookQueries
 from tradercast.client.gaps import FeedGaps
 from tradercast.client.missing import OnMissing
 from tradercast.client.portal import Portal
@@ -23,7 +21,7 @@ from tradercast.links import Link
 from tradercast.timerange import TimeLike
 
 
-class Client(Streams):
+class Client(BookQueries):
     """Market history as columns.
 
     Use it as a context manager.  It goes online only when something is asked for that is not
@@ -226,79 +224,6 @@ class Client(Streams):
                 end,
                 exchange=exchange,
                 fill=fill,
-                sync=sync,
-                on_missing=on_missing,
-            )
-        )
-
-    def book_at(
-        self,
-        symbol: str,
-        time: TimeLike | None = None,
-        *,
-        exchange: str | None = None,
-        sync: bool = True,
-    ) -> BookAt:
-        """The order book at a time, after every message up to it.
-
-        Parameters
-        ----------
-        symbol, exchange
-            As of `sync`.
-        time : optional
-            Int is ns UTC, a time without a zone is UTC; by default the newest book.
-        sync : bool
-            Fetch what is not here: at most one chunk and two index blocks, and the tail if the
-            time is that recent.
-
-        Returns
-        -------
-        BookAt
-            Check its `valid`: where messages are missing it is no book of the exchange.
-
-        Raises
-        ------
-        IncompleteError
-            If nobody has the part that is needed.
-        NoPeerError, UnknownSymbolError, AmbiguousSymbolError
-        """
-        return self._portal.call(self._client.book_at(symbol, time, exchange=exchange, sync=sync))
-
-    def book_snapshots(
-        self,
-        symbol: str,
-        start: TimeLike,
-        end: TimeLike,
-        *,
-        every: str | int = "1s",
-        depth: int = 15,
-        exchange: str | None = None,
-        sync: bool = True,
-        on_missing: OnMissing = "raise",
-    ) -> BookSnapshots:
-        """The order book at fixed steps, as columns: the best levels of both sides.
-
-        Parameters
-        ----------
-        symbol, start, end, exchange, sync, on_missing
-            As of `trades`; the book at each step is that of `book_at`.
-        every : str or int
-            ``100ms``, ``1s``, ``5m``, ``1h`` …, or ns.  The first step is at `start`.
-        depth : int
-            Levels of each side.
-
-        Raises
-        ------
-        MissingDataError, NoPeerError, UnknownSymbolError, AmbiguousSymbolError, ForkError
-        """
-        return self._portal.call(
-            self._client.book_snapshots(
-                symbol,
-                start,
-                end,
-                every=every,
-                depth=depth,
-                exchange=exchange,
                 sync=sync,
                 on_missing=on_missing,
             )

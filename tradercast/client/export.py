@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ class Export:
         self.records = 0
         self._writer = writer
 
-    def write(self, records: Records) -> None:
+    def write(self, records: Sized) -> None:
         """Add the next records.
 
         Raises
@@ -112,6 +112,7 @@ def open_export(
     *,
     book: tuple[str, str] | None = None,
     candles: bool = False,
+    writer: Callable[[IO[bytes], Kind], Writer] | None = None,
 ) -> Iterator[Export]:
     """Open a file to export to: it appears, complete, when the block ends without an error.
 
@@ -127,6 +128,8 @@ def open_export(
         What the rows of a book say they are of; without it the records are trades.
     candles : bool
         The records are candles: the last of each time is written, by time.
+    writer : callable, optional
+        Makes what writes other records, from the open file and its format.
 
     Raises
     ------
@@ -145,15 +148,15 @@ def open_export(
     try:
         with file:
             with _disk_errors(target):
-                writer = _writer(file, chosen, book, candles)
-            out = Export(target, writer)
+                made = writer(file, chosen) if writer else _writer(file, chosen, book, candles)
+            out = Export(target, made)
             try:
                 yield out
             except BaseException:
-                writer.abort()
+                made.abort()
                 raise
             with _disk_errors(target):
-                writer.finish()
+                made.finish()
                 file.flush()
                 os.fsync(file.fileno())
         with _disk_errors(target):

@@ -128,6 +128,20 @@ class Book:
         bids, asks = self._sides[BookSide.BID], self._sides[BookSide.ASK]
         return bool(len(bids) and len(asks) and bids.price[-1] >= asks.price[0])
 
+    def refine(self, levels: Levels) -> tuple[int, int]:
+        """Make the units fine enough for changes to come; returns their exponents."""
+        self._refine(unit_of(levels.price), unit_of(levels.size))
+        return self._price_exponent, self._size_exponent
+
+    def sizes_at(self, side: BookSide, price: Whole) -> Whole:
+        """Sizes at prices, 0 where nothing waits, all in the book's units."""
+        held = self._sides[side]
+        if not len(held):
+            return np.zeros(len(price), np.int64)
+        at = np.minimum(np.searchsorted(held.price, price), len(held) - 1)
+        found: Whole = np.where(held.price[at] == price, held.size[at], 0)
+        return found
+
     def keyframe(self) -> Keyframe:
         """The whole book, to begin a chunk with."""
         rising = [self.levels(BookSide.BID)[::-1], self.levels(BookSide.ASK)]
