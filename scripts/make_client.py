@@ -59,6 +59,7 @@ def made(source_path: Path) -> str:
         f"from tradercast.client.{source_path.stem} import {source.name}",
         "from tradercast.client.portal import Portal",
         "from tradercast.market.replay_events import events",
+        "from tradercast.market.replay_merge import in_turn",
     ]
     bases = ", ".join(NAMES[ast.unparse(base)] for base in source.bases)
     if bases:
@@ -108,7 +109,7 @@ def _unrolled(node: ast.FunctionDef) -> str:
     """Whole batches change threads, and are made events on this side."""
     call = f"self._client.{node.name}({_arguments(node, batches='True')})"
     return f"""        made = self._portal.iterate({call})
-        return made if batches else events(made)
+        return in_turn(made) if batches else events(made)
 """
 
 

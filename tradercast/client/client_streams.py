@@ -10,7 +10,7 @@ from tradercast.client.missing import OnMissing
 from tradercast.client.portal import Portal
 from tradercast.feed.reader import Piece
 from tradercast.market.replay_events import ReplayEvent, events
-from tradercast.market.replay_merge import ReplayBatch
+from tradercast.market.replay_merge import ReplayBatch, in_turn
 from tradercast.timerange import TimeLike
 
 
@@ -145,4 +145,4 @@ class Streams:
                 batches=True,
             )
         )
-        return made if batches else events(made)
+        return in_turn(made) if batches else events(made)

@@ -20,6 +20,7 @@ from tradercast.market.replay_times import FeedTimes, has_receive_times
 from tradercast.timerange import MAX_TIME_NS, TimeRange
 
 _SMALL = 4_096  # records: smaller pieces are put together
+_AHEAD = 4  # pieces: about those of one group of blocks
 
 
 class _Mark(enum.Enum):
@@ -125,11 +126,15 @@ class Replay:
             )
 
     def _take_all(self) -> None:
-        """What is at hand; of history no more than is needed to go on."""
+        """What is at hand; of history only where nothing is left: another may be far behind."""
         for at, source in enumerate(self._sources):
-            while source.is_caught_up or self._merge.is_empty(at):
+            is_wanted = self._merge.is_empty(at)
+            while source.is_caught_up or is_wanted:
                 item = source.next()
                 if item is None:
+                    break
+                if isinstance(item, Exception) and not self._merge.is_empty(at):
+                    source.put_back(item)  # behind what came before it
                     break
                 self._take(at, item)
 
@@ -177,7 +182,7 @@ class _Source:
         self._on_missing = on_missing
         self._follow = follow
         self._news = news
-        self._queue: asyncio.Queue[_Item] = asyncio.Queue(2)
+        self._queue: asyncio.Queue[_Item] = asyncio.Queue(_AHEAD)
         self._ahead: list[_Item] = []
 
     async def run(self) -> None:
@@ -209,6 +214,10 @@ class _Source:
         if self._ahead:
             return self._ahead.pop(0)
         return None if self._queue.empty() else self._queue.get_nowait()
+
+    def put_back(self, item: _Item) -> None:
+        """Give it once more."""
+        self._ahead.insert(0, item)
 
     async def _items(self) -> AsyncGenerator[_Item, None]:
         plans, report, feed = self.opened.plans, ReadReport(), self.opened.feed

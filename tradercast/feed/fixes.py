@@ -127,8 +127,9 @@ def settle(
             records, seq = records[plain], seq[plain]
     if isinstance(records, Trades):
         records, seq = fixes.apply(records, seq)
-    keep = _inside(records.ts_event, time_range)
-    if not keep.all():
+    times = records.ts_event
+    if len(times) and not (time_range.start_ns <= times.min() <= times.max() < time_range.end_ns):
+        keep = _inside(times, time_range)
         records, seq = records[keep], seq[keep]
     return records, seq, [gap for gap in gaps if time_range.overlaps(gap.before_ns, gap.after_ns)]
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -24,8 +26,11 @@ from tradercast.log import Core
 from tradercast.records import Gap
 from tradercast.timerange import MAX_TIME_NS, TimeRange
 
-_DECODERS = 3  # chunks in flight between the socket and the caller
+_AHEAD = 3  # groups of chunks in flight between the socket and the caller
 _ATTEMPTS = 4  # a segment that is sealed while it is planned is planned again
+
+_Block: TypeAlias = "tuple[bytes, ChunkRef | None, int, int]"  # and its first and end seq
+_Decoded: TypeAlias = "tuple[Piece, list[Gap]]"
 
 
 class SegmentReader:
@@ -137,7 +142,7 @@ class SegmentReader:
         strays = fixes.strays(plan)
         done = 0
         async for piece in self._pieces(plan, fixes, report, keep_gaps):
-            before = int(np.searchsorted(strays.seq, piece.seq[0]))
+            before = int(np.searchsorted(strays.seq, piece.seq[0])) if len(strays) else 0
             if before > done:
                 yield Piece(strays.trades[done:before], strays.seq[done:before])
                 done = before
@@ -149,55 +154,61 @@ class SegmentReader:
     async def _pieces(
         self, plan: Plan, fixes: Fixes, report: ReadReport, keep_gaps: bool
     ) -> AsyncIterator[Piece]:
-        """What is left of each block, decoded a few blocks ahead of the caller."""
-        pending: deque[asyncio.Task[tuple[Piece, list[Gap]]]] = deque()
+        """What is left of each block, decoded a few groups of blocks ahead of the caller."""
+        loop = asyncio.get_running_loop()
+        pending: deque[asyncio.Future[list[_Decoded]]] = deque()
 
-        async def oldest() -> Piece:
-            piece, gaps = await pending.popleft()
-            report.gaps += gaps
-            report.records += len(piece)
-            return piece
+        def decode(group: list[_Block]) -> list[_Decoded]:
+            rest = (fixes, plan.time_range, self.channel, keep_gaps)
+            return [decode_piece(*block, *rest) for block in group]
 
+        # Several threads took longer: they wait for each other at every step of a chunk.
+        pool = ThreadPoolExecutor(1, "decode")
         try:
-            async for task in self._decoding(plan, fixes, report, keep_gaps):
-                pending.append(task)
-                if len(pending) >= _DECODERS and len(piece := await oldest()):
-                    yield piece
+            async for group in self._groups(plan, report):
+                pending.append(loop.run_in_executor(pool, decode, group))
+                if len(pending) >= _AHEAD:
+                    for piece in _noted_in(report, await pending.popleft()):
+                        yield piece
             while pending:
-                if len(piece := await oldest()):
+                for piece in _noted_in(report, await pending.popleft()):
                     yield piece
         finally:
-            for task in pending:
-                task.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _decoding(
-        self, plan: Plan, fixes: Fixes, report: ReadReport, keep_gaps: bool
-    ) -> AsyncIterator[asyncio.Task[tuple[Piece, list[Gap]]]]:
-        def start(
-            data: bytes, ref: ChunkRef | None, first: int, end: int
-        ) -> asyncio.Task[tuple[Piece, list[Gap]]]:
-            args = (data, ref, first, end, fixes, plan.time_range, self.channel, keep_gaps)
-            return asyncio.create_task(asyncio.to_thread(decode_piece, *args))
-
-        async for ref, data in self.chunk_blocks(plan, report):
-            yield start(data, ref, ref.first_seq, ref.end_seq)
+    async def _groups(self, plan: Plan, report: ReadReport) -> AsyncIterator[list[_Block]]:
+        """Blocks that arrived together, and which records of each are wanted."""
+        async for chunks in self._chunk_groups(plan, report):
+            yield [(data, ref, ref.first_seq, ref.end_seq) for ref, data in chunks]
         if plan.tail is not None:
             async for data, first, end in self.tail_blocks(plan, report):
-                yield start(data, None, first, end)
+                yield [(data, None, first, end)]
 
     async def chunk_blocks(
         self, plan: Plan, report: ReadReport
     ) -> AsyncGenerator[tuple[ChunkRef, bytes], None]:
         """The planned archive chunks as they come, in order; missing ones go to `report`."""
+        async for group in self._chunk_groups(plan, report):
+            for chunk in group:
+                yield chunk
+
+    async def _chunk_groups(
+        self, plan: Plan, report: ReadReport
+    ) -> AsyncIterator[list[tuple[ChunkRef, bytes]]]:
+        """The same, as many at a time as arrived together."""
         wanted = {ref.block: ref for ref in plan.chunks}
-        async for block, data in self._blocks(self.archive, plan.archive_blocks()):
-            ref = wanted.get(block)
-            if ref is None:
-                continue
-            if data is None or not ref.is_known:
-                report.note_missing(ref.first_seq, ref.end_seq, ref.min_ns, ref.max_ns)
-            else:
-                yield ref, data
+        async for batch in self._batches(self.archive, plan.archive_blocks()):
+            group: list[tuple[ChunkRef, bytes]] = []
+            for block, data in batch:
+                ref = wanted.get(block)
+                if ref is None:
+                    continue
+                if data is None or not ref.is_known:
+                    report.note_missing(ref.first_seq, ref.end_seq, ref.min_ns, ref.max_ns)
+                else:
+                    group.append((ref, data))
+            if group:
+                yield group
 
     async def tail_blocks(
         self, plan: Plan, report: ReadReport
@@ -265,20 +276,26 @@ class SegmentReader:
         self, core: Core, ranges: list[tuple[int, int]]
     ) -> AsyncIterator[tuple[int, bytes | None]]:
         """Blocks of sorted ranges in order; None for what is not held and nobody sends."""
+        async for batch in self._batches(core, ranges):
+            for block in batch:
+                yield block
+
+    async def _batches(
+        self, core: Core, ranges: list[tuple[int, int]]
+    ) -> AsyncIterator[list[tuple[int, bytes | None]]]:
+        """The same, as many at a time as arrive together."""
         at = 0
         try:
             async for batch in core.read(ranges, wait=self.remote, stall_s=self.stall_s):
-                for block, data in batch:
-                    at = block + 1
-                    yield block, data
+                at = batch[-1][0] + 1
+                yield batch
             return
         except StalledError:
             pass
         # All were asked for at once: what peers had beyond the first missing one is here by now.
         rest = [(max(start, at), end) for start, end in ranges if end > at]
         async for batch in core.read(rest, wait=False):
-            for block, data in batch:
-                yield block, data
+            yield batch
 
     async def corrections(self, plan: Plan, report: ReadReport) -> Fixes:
         """What the corrections that touch a range come to, read ahead of its records.
@@ -348,6 +365,15 @@ def decode_piece(
     seq = np.arange(first_seq, end_seq, dtype=np.int64)
     records, seq, gaps = settle(records, seq, fixes, time_range, keep_gaps=keep_gaps)
     return Piece(records, seq), gaps
+
+
+def _noted_in(report: ReadReport, decoded: list[_Decoded]) -> Iterator[Piece]:
+    """What there is of some blocks, as the report is told."""
+    for piece, gaps in decoded:
+        report.gaps += gaps
+        report.records += len(piece)
+        if len(piece):
+            yield piece
 
 
 def check_header(header: ChunkHeader, ref: ChunkRef | None) -> None:

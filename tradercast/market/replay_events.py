@@ -166,8 +166,8 @@ def events(batches: Iterable[ReplayBatch]) -> Iterator[ReplayEvent]:
 def events_of(batch: ReplayBatch) -> Iterator[ReplayEvent]:
     """The records of a batch, in their order; each is made when it is asked for."""
     made = [_events(part) for part in batch.parts]
-    if len(made) == 1:
-        return made[0]
+    if batch.is_in_turn:
+        return chain.from_iterable(made)
     return map(next, map(made.__getitem__, batch.part.tolist()))
 
 

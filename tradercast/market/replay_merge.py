@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,39 +35,42 @@ class ReplayBatch:
     @cached_property
     def order(self) -> I64:
         """Places in all parts, one behind the other, in the order in which they come."""
+        if self.is_in_turn:
+            return np.arange(len(self))
         return np.argsort(self._times, kind="stable")
 
     @cached_property
     def _times(self) -> I64:
-        if len(self.parts) == 1:
-            return self.parts[0].ts
-        return np.concatenate([np.zeros(0, np.int64), *(part.ts for part in self.parts)])
+        return _joined([part.ts for part in self.parts])
+
+    @cached_property
+    def is_in_turn(self) -> bool:
+        """Whether the parts come one behind the other, each whole."""
+        return all(one.ts[-1] <= two.ts[0] for one, two in itertools.pairwise(self.parts))
+
+    def _ordered(self, column: I64) -> I64:
+        return column if self.is_in_turn else column[self.order]
 
     @property
     def ts(self) -> I64:
         """Per record ns UTC at which it comes."""
-        return self._times if len(self.parts) == 1 else self._times[self.order]
+        return self._ordered(self._times)
 
     @property
     def part(self) -> I64:
         """Per record the number of the part that it is in."""
-        numbers = np.repeat(np.arange(len(self.parts)), [len(part) for part in self.parts])
-        return numbers if len(self.parts) == 1 else numbers[self.order]
+        lengths = [len(part) for part in self.parts]
+        return self._ordered(np.repeat(np.arange(len(self.parts)), lengths))
 
     @property
     def row(self) -> I64:
         """Per record its row in that part."""
-        if len(self.parts) == 1:
-            return np.arange(len(self))
-        rows = np.concatenate([np.arange(len(part)) for part in self.parts])
-        return rows[self.order]
+        return self._ordered(_joined([np.arange(len(part)) for part in self.parts]))
 
     @property
     def seq(self) -> I64:
         """Per record its number in its feed."""
-        if len(self.parts) == 1:
-            return self.parts[0].seq
-        return np.concatenate([part.seq for part in self.parts])[self.order]
+        return self._ordered(_joined([part.seq for part in self.parts]))
 
     def split(self, rows: int) -> Iterator[ReplayBatch]:
         """The same records in batches of at most so many."""
@@ -83,6 +87,15 @@ class ReplayBatch:
                 taken = tuple(run[start:end] for run, start, end in runs if end > start)
                 yield ReplayBatch(taken, self.live)
                 done, given = place, ends.tolist()
+
+
+def in_turn(batches: Iterable[ReplayBatch]) -> Iterator[ReplayBatch]:
+    """The same records in batches of one part each where they can be: columns without copies."""
+    for batch in batches:
+        if batch.is_in_turn:
+            yield from (ReplayBatch((part,), batch.live) for part in batch.parts)
+        else:
+            yield batch
 
 
 class Merge:
@@ -151,3 +164,9 @@ def _count(times: I64, feed: int, until: tuple[int, int] | None) -> int:
     if until is None:
         return len(times)
     return int(np.searchsorted(times, until[0], "right" if feed <= until[1] else "left"))
+
+
+def _joined(columns: list[I64]) -> I64:
+    if len(columns) == 1:
+        return columns[0]
+    return np.concatenate([np.zeros(0, np.int64), *columns])

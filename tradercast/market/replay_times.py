@@ -101,15 +101,16 @@ class FeedTimes:
             self._held = None
         times = self._own_times(records)
         moves = _moving(records)
-        settled = np.flatnonzero(~moves)
-        if more and len(settled) and settled[-1] + 1 < len(seq):
-            end = int(settled[-1]) + 1
-            self._held = records[end:], seq[end:]
-            records, seq, times, moves = records[:end], seq[:end], times[:end], moves[:end]
-        if moves.any():
+        if moves is not None:
+            settled = np.flatnonzero(~moves)
+            if more and len(settled) and settled[-1] + 1 < len(seq):
+                end = int(settled[-1]) + 1
+                self._held = records[end:], seq[end:]
+                records, seq, times, moves = records[:end], seq[:end], times[:end], moves[:end]
             times = _with_the_next(times, moves, records.notes.row)
         if len(times):
-            times = np.maximum(np.maximum.accumulate(times), self._newest)
+            if times[0] < self._newest or (times[1:] < times[:-1]).any():
+                times = np.maximum(np.maximum.accumulate(times), self._newest)
             self._newest = int(times[-1])
         return Part(self._feed, records, seq, times, self._validity(records))
 
@@ -142,14 +143,14 @@ class FeedTimes:
         return valid
 
 
-def _moving(records: Records) -> NDArray[np.bool_]:
-    """Which rows come with the record behind them."""
-    if isinstance(records, BookMessages):
-        moves = records.is_snapshot.copy()
-    else:
-        moves = np.zeros(len(records), np.bool_)
-    notes = records.notes
-    moves[notes.row[notes.kind == Kind.GAP]] = True
+def _moving(records: Records) -> NDArray[np.bool_] | None:
+    """Which rows come with the record behind them; None if there are none."""
+    gaps = records.notes.row[records.notes.kind == Kind.GAP]
+    snapshots = records.is_snapshot if isinstance(records, BookMessages) else None
+    if not len(gaps) and (snapshots is None or not snapshots.any()):
+        return None
+    moves = np.zeros(len(records), np.bool_) if snapshots is None else snapshots.copy()
+    moves[gaps] = True
     return moves
 
 
