@@ -92,6 +92,16 @@ async def test_an_amendment_that_moves_a_trade_into_the_range_brings_it_along() 
     assert found.trades.price.to_strings() == ["1.04", "1.03"]
 
 
+async def test_a_later_bust_is_found_if_an_amended_bust_brought_the_trade_into_the_range() -> None:
+    notes = [(1, Kind.BUST, 0, 0, 0), (2, Kind.AMEND, 1, 0, 60), (3, Kind.BUST, 0, 0, 0)]
+    trades = trades_at([0, 60, 60, 0, 0], notes)
+    reader, _, _ = segment(trades, [3], [3, 5])
+
+    found = await read(reader, TimeRange(60, 61))
+
+    assert_same(found, scan(trades, TimeRange(60, 61)))
+
+
 async def test_an_amendment_that_moves_a_trade_out_of_the_range_takes_it_away() -> None:
     trades = trades_at([1, 2, 50, 51, 52], [(4, Kind.AMEND, 0, 0, 1)])
     reader, _, _ = segment(trades, [2, 4, 5])

@@ -11,7 +11,6 @@ from tradercast import corrections
 from tradercast.candles import Candles
 from tradercast.feed.fixes import moves_in, noted_records
 from tradercast.feed.history import History
-from tradercast.feed.piece import Piece
 from tradercast.market.minute_candles import STEP, MinuteCandles
 from tradercast.notes import Kind
 from tradercast.records import Trades
@@ -78,7 +77,8 @@ async def minute_trades(trades: History, minute: int, end_seq: int) -> Trades:
     if (opened := trades.opened) is not None and opened[0] < end_seq:
         runs[opened[0]] = opened[1]
     # what was amended into the minute has its place, and may have other corrections, elsewhere
-    if any(moves_in(Piece(run, _seq(first, run)), wanted) for first, run in runs.items()):
+    noted = [noted_records(run, first) for first, run in runs.items()]
+    if moves_in([piece for piece in noted if piece is not None], wanted):
         runs |= {first: run async for first, run in _noted(trades, end_seq)}
         for lost in _targets(runs):
             for ref in await index.chunks_between(lost, lost + 1):

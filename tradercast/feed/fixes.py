@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -97,16 +97,21 @@ def noted_records(trades: Trades, first_seq: int) -> Piece | None:
     return Piece(trades[at], at + first_seq) if len(at) else None
 
 
-def moves_in(piece: Piece, time_range: TimeRange) -> bool:
-    """Whether an amendment moves a trade into the range.
+def moves_in(pieces: Sequence[Piece], time_range: TimeRange) -> bool:
+    """Whether an amendment among these moves a trade into the range, or may do so.
 
     Then later ones about the same trade may be anywhere: the index finds corrections by the time
-    of the record that they name, and this trade has had several.
+    of the record that they name, and this trade has had several.  One that amends a correction
+    names the time of that, and not of the trade.
     """
-    notes = piece.trades.notes
-    amended = notes.kind == Kind.AMEND
-    inside = _inside(piece.trades.ts_event[notes.row], time_range)
-    return bool((amended & inside & ~_inside(notes.ref_ts, time_range)).any())
+    noted = np.concatenate([np.zeros(0, np.int64), *(piece.seq for piece in pieces)])
+    for piece in pieces:
+        notes = piece.trades.notes
+        arrives = (notes.kind == Kind.AMEND) & _inside(piece.trades.ts_event[notes.row], time_range)
+        moved = ~_inside(notes.ref_ts, time_range) | np.isin(notes.ref_seq, noted)
+        if (arrives & moved).any():
+            return True
+    return False
 
 
 def settle(

@@ -308,7 +308,7 @@ class SegmentReader:
             return Fixes.of(())
         noted = replace(plan, chunks=tuple(ref for ref in plan.chunks if ref.notes))
         pieces = await self._noted(noted, ReadReport())
-        if any(moves_in(piece, plan.time_range) for piece in pieces):
+        if moves_in(pieces, plan.time_range):
             index = await ArchiveIndex.load(
                 self.archive, plan.archive_length, wait=self.remote, stall_s=self.stall_s
             )
