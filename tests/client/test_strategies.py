@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.captures import SPOT
-from support.commands import machine
+from support.commands import Machine, machine
 from support.real_data import real
 
 import tradercast
@@ -27,7 +27,7 @@ BROKER = tradercast.PaperBroker("10000", "0.00002", "0.0004", latency_ns=5_000_0
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """Trades and book of the first minute and a half of a capture."""
     root = tmp_path_factory.mktemp("capture")
     capture = root / "capture.jsonl"
@@ -36,7 +36,12 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for channel in BOTH:
             named = {"exchange": "binance", "symbol": "btcusdt", "format": "binance-raw"}
             made.publish(capture, channel=channel, **named)
-        yield made.data_dir
+        yield made
+
+
+@pytest.fixture(scope="module")
+def data_dir(published: Machine) -> Path:
+    return published.data_dir
 
 
 def some_lines() -> Iterator[bytes]:
@@ -135,6 +140,19 @@ def test_the_examples_run(
     *fills, last = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in fills[-2:]] in (["buy", "sell"], ["sell", "buy"])
     assert "of fees" in last
+
+
+def test_an_export_for_hftbacktest_has_trades_and_book(published: Machine) -> None:
+    [told] = published.run("export", "btcusdt", "--format", "hftbacktest", "--out", published.root)
+    with tradercast.connect(published.data_dir) as client:
+        batches = client.replay(SYMBOL, channels=BOTH, sync=False, batches=True)
+        expected = tradercast.engines.hftbacktest(batches)
+
+    assert Path(told["out"]).name == "binance_btcusdt.npz"
+    assert told["records"] == sum(1 for _ in some_lines())
+    assert np.load(told["out"])["data"].tobytes() == expected.tobytes()
+    error = published.fails(2, "export", "btcusdt", "--format", "excel", "--out", "x.xls")
+    assert "freqtrade" in error["hint"]
 
 
 def test_what_is_not_there_is_said(data_dir: Path) -> None:

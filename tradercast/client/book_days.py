@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from tradercast.client import extras
 from tradercast.client.book_snapshots import BookSnapshots, Steps
 from tradercast.client.books import take_steps, traded_between
-from tradercast.client.export import Kind, Writer, kind_of, open_export
+from tradercast.client.export import Kind, kind_of, open_export
 from tradercast.client.feed import OpenFeed
 from tradercast.client.missing import tell_missing
 from tradercast.errors import UsageError
@@ -136,8 +137,5 @@ class _TableWriter:
 
 
 def _write(path: Path, found: BookSnapshots) -> None:
-    def writer(file: IO[bytes], kind: Kind) -> Writer:
-        return _TableWriter(file, kind)
-
-    with open_export(path, writer=writer) as out:
+    with open_export(path, writer=partial(_TableWriter, kind=kind_of(path))) as out:
         out.write(found)

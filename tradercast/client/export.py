@@ -112,7 +112,7 @@ def open_export(
     *,
     book: tuple[str, str] | None = None,
     candles: bool = False,
-    writer: Callable[[IO[bytes], Kind], Writer] | None = None,
+    writer: Callable[[IO[bytes]], Writer] | None = None,
 ) -> Iterator[Export]:
     """Open a file to export to: it appears, complete, when the block ends without an error.
 
@@ -129,7 +129,7 @@ def open_export(
     candles : bool
         The records are candles: the last of each time is written, by time.
     writer : callable, optional
-        Makes what writes other records, from the open file and its format.
+        Makes what writes into the file, in the place of all these.
 
     Raises
     ------
@@ -139,7 +139,8 @@ def open_export(
         If the disk is full.
     """
     target = Path(path)
-    chosen = kind or kind_of(target)
+    if writer is None:
+        kind = kind or kind_of(target)
     part = target.with_name(target.name + ".part")
     with _disk_errors(target):
         if target.is_dir():
@@ -148,7 +149,10 @@ def open_export(
     try:
         with file:
             with _disk_errors(target):
-                made = writer(file, chosen) if writer else _writer(file, chosen, book, candles)
+                if writer is not None:
+                    made = writer(file)
+                else:
+                    made = _writer(file, kind or kind_of(target), book, candles)
             out = Export(target, made)
             try:
                 yield out
@@ -179,20 +183,23 @@ def export(
     return Exported(out.path, out.records, out.path.stat().st_size)
 
 
-class _TextWriter:
+class TextWriter:
+    """Writes the lines that records become behind a header."""
+
     def __init__(self, file: IO[bytes], lines: Callable[[Any], bytes], header: bytes = b"") -> None:
         self._file = file
         self._lines = lines
         file.write(header)
 
     def write(self, records: Records) -> None:
+        """As `Writer`."""
         self._file.write(self._lines(records))
 
     def finish(self) -> None:
-        pass
+        """As `Writer`."""
 
     def abort(self) -> None:
-        pass
+        """As `Writer`."""
 
 
 class _ParquetWriter:
@@ -271,8 +278,8 @@ def _writer(file: IO[bytes], kind: Kind, book: tuple[str, str] | None, is_candle
         schema = arrow_columns.schema("decimal", PARQUET_SCALE, PARQUET_SCALE)
         return _ParquetWriter(file, schema, lambda trades: _trade_batch(trades, schema))
     if kind == "csv":
-        return _TextWriter(file, csv_rows, CSV_HEADER)
-    return _TextWriter(file, jsonl_rows)
+        return TextWriter(file, csv_rows, CSV_HEADER)
+    return TextWriter(file, jsonl_rows)
 
 
 def _trade_batch(trades: Trades, schema: Any) -> Any:
@@ -290,8 +297,8 @@ def _book_writer(file: IO[bytes], kind: Kind, exchange: str, symbol: str) -> Wri
         return _ParquetWriter(file, schema, lambda run: batch(run, schema, exchange, symbol))
     if kind == "csv":
         rows = book_text.csv_rows
-        return _TextWriter(file, lambda run: rows(run, exchange, symbol), book_text.CSV_HEADER)
-    return _TextWriter(file, book_text.jsonl_rows)
+        return TextWriter(file, lambda run: rows(run, exchange, symbol), book_text.CSV_HEADER)
+    return TextWriter(file, book_text.jsonl_rows)
 
 
 @contextmanager

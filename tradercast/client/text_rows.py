@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import numpy as np
+
 from tradercast.client import ascii_cells as cells
 from tradercast.client.batches import split
 from tradercast.errors import UsageError
@@ -18,6 +20,7 @@ from tradercast.records import NO_TIME, Trades
 from tradercast.rows import U8
 
 CSV_HEADER = b"ts_event,ts_recv,trade_id,side,price,size\n"
+TARDIS_HEADER = b"exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
 SIDES = (b"unknown", b"buy", b"sell")
 
 _SLAB = 16_384  # rows whose text fits the processor's cache
@@ -41,6 +44,12 @@ def jsonl_rows(trades: Trades) -> bytes:
     return _lines(trades, _jsonl_slab)
 
 
+def tardis_rows(trades: Trades, exchange: str, symbol: str) -> bytes:
+    """Lines as tardis.dev's CSV of trades has them, times in µs; raises as `csv_rows`."""
+    names = f"{exchange},{symbol},".encode()
+    return _lines(trades, lambda run: _tardis_slab(run, names))
+
+
 def _lines(trades: Trades, slab: Callable[[Trades], bytes]) -> bytes:
     if len(trades.notes):
         raise UsageError(
@@ -56,6 +65,30 @@ def _csv_slab(run: Trades) -> bytes:
             cells.times(run.ts_event, b""),
             b",",
             _recv(run, b""),
+            b",",
+            _ids(run, b"", b"", _csv_id),
+            b",",
+            cells.words(run.side, SIDES),
+            b",",
+            cells.decimals(run.price),
+            b",",
+            cells.decimals(run.size),
+            b"\n",
+        ],
+    )
+
+
+def _tardis_slab(run: Trades, names: bytes) -> bytes:
+    recv = run.ts_recv
+    if recv is not None:
+        recv = np.where(recv == NO_TIME, recv, recv // 1000)
+    return cells.join(
+        len(run),
+        [
+            names,
+            cells.integers(run.ts_event // 1000),
+            b",",
+            b"" if recv is None else cells.times(recv, b""),
             b",",
             _ids(run, b"", b"", _csv_id),
             b",",

@@ -1,9 +1,10 @@
-"""``tradercast export``: what is here, as CSV, JSON lines or Parquet."""
+"""``tradercast export``: what is here, as CSV, JSON lines, Parquet, or for another program."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +16,18 @@ from tradercast.cli.options import ChannelOption, EndOption, ExchangeOption, Sta
 from tradercast.cli.text import count, size
 from tradercast.client import bbo
 from tradercast.client.book_days import BookDays
+from tradercast.client.engine_files import (
+    Format,
+    check_format,
+    engine_writer,
+    native_symbol,
+    target_of,
+)
 from tradercast.client.export import Export, kind_of, open_export
 from tradercast.client.feed import OpenFeed
 from tradercast.client.node import Node
-from tradercast.errors import MissingDataError, UsageError
-from tradercast.feed.channel import BOOK, CANDLES
+from tradercast.errors import MissingDataError, UnknownSymbolError, UsageError
+from tradercast.feed.channel import BOOK, CANDLES, TRADES
 from tradercast.feed.reader import ReadReport
 from tradercast.feeds import FeedId
 from tradercast.timerange import TimeRange
@@ -31,6 +39,8 @@ EXAMPLES = (
     "tradercast export btcusdt --channel bbo --out bbo.csv",
     "tradercast export btcusdt --channel book --every 1s --depth 15 --flow --out book.parquet \\",
     "    --start 2024-08-08 --end 2024-08-10",
+    "tradercast export btcusdt --format hftbacktest --out btcusdt.npz    # trades and book",
+    "tradercast export btcusd --format freqtrade --interval 1h --out user_data/data/bitfinex",
 )
 
 
@@ -38,7 +48,12 @@ async def export(
     cli: Cli,
     feed: Annotated[str, typer.Argument(metavar="FEED", help="A symbol or a feed's name.")],
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Ends in .csv, .parquet or .jsonl.")
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Ends in .csv, .parquet or .jsonl; with --format also a directory.",
+        ),
     ],
     channel: ChannelOption = None,
     exchange: ExchangeOption = None,
@@ -55,6 +70,18 @@ async def export(
     flow: Annotated[
         bool, typer.Option("--flow", help="With the order flow of each step; reads trades, too.")
     ] = False,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="tardis-csv, freqtrade (.feather), hftbacktest (.npz).",
+        ),
+    ] = None,
+    interval: Annotated[
+        str | None,
+        typer.Option("--interval", help="With freqtrade: candles, such as 1h, not trades."),
+    ] = None,
 ) -> None:
     """Write a range of a feed that is here to a file; exact decimals, times in ns.
 
@@ -66,27 +93,39 @@ async def export(
     The channel bbo is made of a feed of books: the best bid and ask, a row at each change.
     With `--every`, a book is written as a table of its best levels, a file a day (UTC) whose name
     holds the date: book-2024-08-08.parquet.
+
+    With `--format`, files are as other programs have them, numbers as floats where they do; in a
+    directory they get the names that these look for.  For hftbacktest, trades and book go into
+    one file, and the range has to fit into memory.
     """
-    kind = kind_of(out)
     wanted = TimeRange.parse(start, end)
-    if every is not None:
-        async with Node(cli.data_dir) as node:
-            book = await open_local(node, feed, exchange=exchange, channel=channel)
-            if book.feed.channel != BOOK.name:
-                raise UsageError("--every is about a book", hint="say --channel book")
-            name = str(FeedId(book.feed.exchange, book.feed.symbol))
-            trades = await open_local(node, name) if flow else None
-            days = BookDays(book, trades, every, depth, out, ignore_missing)
-            await _write_days(cli, days, wanted)
-        return
-    if flow:
-        raise UsageError("--flow is that of the steps of a book", hint="say --every 1s")
+    form = None if layout is None else check_format(layout)
+    _check_options(form, interval, every, flow=flow)
     async with Node(cli.data_dir) as node:
-        is_bbo = channel == bbo.CHANNEL
+        is_bbo = channel == bbo.CHANNEL and form is None
         source = BOOK.name if is_bbo else channel
         opened = await open_local(node, feed, exchange=exchange, channel=source)
-        write = _write_bbo if is_bbo else _write
-        records = await write(cli, opened, wanted, out, ignore_missing=ignore_missing)
+        if every is not None:
+            if opened.feed.channel != BOOK.name:
+                raise UsageError("--every is about a book", hint="say --channel book")
+            name = str(FeedId(opened.feed.exchange, opened.feed.symbol))
+            trades = await open_local(node, name) if flow else None
+            await _write_days(
+                cli, BookDays(opened, trades, every, depth, out, ignore_missing), wanted
+            )
+            return
+        if is_bbo:
+            records = await _write_bbo(cli, opened, wanted, out, ignore_missing=ignore_missing)
+        else:
+            feeds = [opened]
+            if form == "hftbacktest" and channel is None:
+                feeds += await _book_of(node, opened)
+            if form is None:
+                file = _opened(out, opened)
+            else:
+                out = target_of(out, form, opened.entry, interval)
+                file = open_export(out, writer=engine_writer(form, opened.entry, interval))
+            records = await _write(cli, feeds, wanted, file, ignore_missing=ignore_missing)
     written = out.stat().st_size
     cli.out.emit(
         {
@@ -94,12 +133,24 @@ async def export(
             "feed": str(opened.feed),
             "channel": channel if is_bbo else opened.feed.channel,
             "out": str(out),
-            "format": kind,
+            "format": form or kind_of(out),
             "records": records,
             "bytes": written,
         }
     )
     cli.out.print(f"{opened.feed}: {count(records, 'record')} to {out}, {size(written)}")
+
+
+def _check_options(
+    form: Format | None, interval: str | None, every: str | None, *, flow: bool
+) -> None:
+    """Refuse options that do not belong together; raises `UsageError`."""
+    if interval is not None and form != "freqtrade":
+        raise UsageError("--interval is for --format freqtrade", hint="see tradercast candles")
+    if every is not None and form is not None:
+        raise UsageError(f"{form} has no files of a book at fixed steps", hint="leave out --every")
+    if flow and every is None:
+        raise UsageError("--flow is that of the steps of a book", hint="say --every 1s")
 
 
 async def _write_days(cli: Cli, days: BookDays, wanted: TimeRange) -> None:
@@ -123,23 +174,43 @@ async def _write_days(cli: Cli, days: BookDays, wanted: TimeRange) -> None:
 
 
 async def _write(
-    cli: Cli, feed: OpenFeed, wanted: TimeRange, out: Path, *, ignore_missing: bool
+    cli: Cli,
+    feeds: list[OpenFeed],
+    wanted: TimeRange,
+    opened: AbstractContextManager[Export],
+    *,
+    ignore_missing: bool,
 ) -> int:
-    plans = await feed.plan(wanted)
-    report = ReadReport()
-    total = sum(each.plan.records for each in plans)
-    with cli.out.progress(f"export {feed.feed}", total) as bar, _opened(out, feed) as file:
-        async for piece in feed.read(plans, report):
-            await asyncio.to_thread(file.write, piece.records)
-            bar.update(file.records)
-        _check_missing(feed, wanted, report, ignore_missing=ignore_missing)
-    if report.gaps and feed.feed.channel == "book":
-        cli.out.warn(
-            f"{count(len(report.gaps), 'gap')}: until the next snapshot the book is not valid"
-        )
-    if report.gaps and feed.feed.channel == CANDLES.name:
-        cli.out.warn(f"{count(len(report.gaps), 'gap')}: candles beside one may lack some trades")
+    plans = [await feed.plan(wanted) for feed in feeds]
+    total = sum(each.plan.records for some in plans for each in some)
+    with cli.out.progress(f"export {feeds[0].feed}", total) as bar, opened as file:
+        for feed, some in zip(feeds, plans, strict=True):
+            report = ReadReport()
+            async for piece in feed.read(some, report):
+                await asyncio.to_thread(file.write, piece.records)
+                bar.update(file.records)
+            _check_missing(feed, wanted, report, ignore_missing=ignore_missing)
+            if report.gaps:
+                _warn(cli, feed, len(report.gaps))
     return file.records
+
+
+def _warn(cli: Cli, feed: OpenFeed, gaps: int) -> None:
+    if feed.feed.channel == BOOK.name:
+        cli.out.warn(f"{count(gaps, 'gap')}: until the next snapshot the book is not valid")
+    if feed.feed.channel == CANDLES.name:
+        cli.out.warn(f"{count(gaps, 'gap')}: candles beside one may lack some trades")
+
+
+async def _book_of(node: Node, trades: OpenFeed) -> list[OpenFeed]:
+    """The book beside a feed of trades, if there is one."""
+    if trades.feed.channel != TRADES.name:
+        return []
+    name = f"{trades.feed.exchange}/{trades.feed.symbol}/{BOOK.name}"
+    try:
+        return [await open_local(node, name)]
+    except UnknownSymbolError:
+        return []
 
 
 async def _write_bbo(
@@ -148,7 +219,7 @@ async def _write_bbo(
     report = ReadReport()
     with (
         cli.out.progress(f"export {feed.feed}") as bar,
-        open_export(out, writer=bbo.BboWriter) as file,
+        open_export(out, writer=partial(bbo.BboWriter, kind=kind_of(out))) as file,
     ):
         async for rows in bbo.read_bbo(feed, wanted, report):
             await asyncio.to_thread(file.write, rows)
@@ -171,6 +242,5 @@ def _check_missing(
 
 def _opened(out: Path, feed: OpenFeed) -> AbstractContextManager[Export]:
     name = feed.feed
-    is_book = name.channel == "book"
-    book = (name.exchange, feed.entry.native_symbol or name.symbol) if is_book else None
+    book = (name.exchange, native_symbol(feed.entry)) if name.channel == BOOK.name else None
     return open_export(out, book=book, candles=name.channel == CANDLES.name)
