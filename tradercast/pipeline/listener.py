@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import json
 import logging
+import secrets
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tradercast.errors import FormatError, ServiceError
+from tradercast.errors import FencedError, FormatError, ServiceError
 from tradercast.pipeline.kafka_producer import TransactionalProducer
-from tradercast.pipeline.kafka_topics import COMPACTED
+from tradercast.pipeline.kafka_topics import COMPACTED, read_compacted
 from tradercast.pipeline.listener_counts import ListenerCounts
 from tradercast.pipeline.listener_events import DeadLetter, changed_rows, scanned_rows
 from tradercast.pipeline.listener_messages import Encoded, to_messages
@@ -42,6 +44,7 @@ log = logging.getLogger(__name__)
 ENOUGH = BATCH // 2  # rows that are made ready while the transaction before them is on its way
 IDLE_S = 10.0  # the position of a quiet collection is kept so often
 CLOSE_S = 5.0
+TAKE_OVER_S = 5.0  # how soon one that begins has written that it has
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 5.0
 MAX_LETTER = 64 << 10
@@ -75,6 +78,11 @@ class ListenerOptions:
     partitions: int = 8
 
     @property
+    def owner_key(self) -> bytes:
+        """Under which it writes, beside its state, which process has begun last."""
+        return f"{self.name}/owner".encode()
+
+    @property
     def transactional_id(self) -> str:
         """What Kafka knows it by."""
         return f"tradercast-listener-{self.name}"
@@ -104,6 +112,7 @@ class Listener:
         self._kafka = kafka
         self._options = options
         self._clock = clock
+        self._own = secrets.token_bytes(16)
         self.counts = ListenerCounts()
 
     async def run(self) -> None:
@@ -124,6 +133,14 @@ class Listener:
                     self._kafka, self._options.transactional_id, self._wait
                 ) as producer:
                     await self._carry(producer)
+            except FencedError as error:
+                if await self._is_taken_over():
+                    raise
+                # Kafka says the same to one whose transaction took too long: it, or Kafka, stood
+                # still meanwhile.
+                log.warning("%s, says Kafka, but none has; begun again", error.message)
+                self.counts.restarts += 1
+                self.counts.waiting = 0
             except _KafkaLostError as error:
                 self.counts.connected = False
                 self.counts.trouble = str(error)
@@ -134,6 +151,27 @@ class Listener:
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
+    async def _is_taken_over(self) -> bool:
+        """Whether another listener with the same id has begun after this one, or does just now."""
+        stopping = threading.Event()
+        until = None
+        try:
+            while until is None or time.monotonic() < until:
+                try:
+                    kept = await asyncio.to_thread(
+                        read_compacted, self._kafka, STATE_TOPIC, stopping.is_set
+                    )
+                except ServiceError as error:
+                    self._wait(error.message)
+                else:
+                    if kept.get(self._options.owner_key) != self._own:
+                        return True
+                    until = until or time.monotonic() + TAKE_OVER_S
+                await asyncio.sleep(FIRST_WAIT_S)
+        finally:
+            stopping.set()
+        return False
+
     def _wait(self, reason: str) -> None:
         if self.counts.trouble is None:
             log.warning("%s; waiting", reason)
@@ -141,6 +179,8 @@ class Listener:
 
     async def _carry(self, producer: TransactionalProducer) -> None:
         with _kafka_calls():
+            await producer.ensure_topic(STATE_TOPIC, 1, COMPACTED)
+            await producer.commit([Record(STATE_TOPIC, 0, self._options.owner_key, self._own)])
             writer = await _Writer.open(producer, self._options, self._clock)
         self.counts.connected = True
         self.counts.trouble = None
@@ -229,7 +269,6 @@ class _Writer:
         cls, producer: TransactionalProducer, options: ListenerOptions, clock: Callable[[], float]
     ) -> _Writer:
         """Read what the predecessor left; it can not write any more."""
-        await producer.ensure_topic(STATE_TOPIC, 1, COMPACTED)
         await producer.ensure_topic(PARTITIONS_TOPIC, 1, COMPACTED)
         await producer.ensure_topic(DEAD_LETTERS_TOPIC, 1)
         kept = (await producer.read_compacted(STATE_TOPIC)).get(options.name.encode())
