@@ -14,7 +14,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+# Minutes of CI go into examples; who works on a property runs its test without CI set.
+settings.register_profile("ci", settings.get_profile("patient"), max_examples=40)
+settings.load_profile("ci" if os.environ.get("CI", "").lower() == "true" else "patient")
 
 pytest_plugins = ["support.servers.fixtures"]
 

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.commands import Command, Machine, machine, wait_until
 from support.exchange import T0_MS, FakeExchange, row
+from support.servers import locations
+from support.servers.replica_set import ReplicaSet
 
 if TYPE_CHECKING:
     from pymongo.database import Database
     from support.servers.addresses import MongoAddress
-    from support.servers.replica_set import ReplicaSet
 
 Document = dict[str, Any]
 
@@ -167,17 +168,35 @@ def goes_on(collection: Any, trades: Trading) -> None:
     wait_until(lambda: collection.find_one({"trade_id": str(wanted)}) is not None, 60)
 
 
-@pytest.mark.parametrize("fault", ["killed", "stepped down", "paused"])
+def own_set(members: int) -> Iterator[ReplicaSet]:
+    try:
+        locations.mongod()
+    except locations.MissingServerError as error:
+        pytest.skip(str(error))
+    with ReplicaSet(members) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def single() -> Iterator[ReplicaSet]:
+    """A set of one process, to be frozen and made to fail."""
+    yield from own_set(1)
+
+
+@pytest.fixture(scope="module")
+def three() -> Iterator[ReplicaSet]:
+    """A set of three, one of which may be killed."""
+    yield from own_set(3)
+
+
+@pytest.mark.parametrize("fault", ["paused", "stepped_down", "killed"])
 def test_a_primary_that_goes_away_costs_no_trade(
-    node: Machine,
-    bitfinex: FakeExchange,
-    replica_sets: Callable[..., ReplicaSet],
-    fault: str,
+    node: Machine, bitfinex: FakeExchange, three: ReplicaSet, fault: str
 ) -> None:
-    servers = replica_sets(3)
-    uri = uri_of(servers.uri, "market")
+    servers = three
+    uri = uri_of(servers.uri, fault)
     with servers.client(serverSelectionTimeoutMS=30_000) as client:
-        collection = client["market"]["trades"]
+        collection = client[fault]["trades"]
         running = collect(node, bitfinex, uri, "btcusd")
         with trading(bitfinex) as trades:
             goes_on(collection, trades)
@@ -197,7 +216,7 @@ def test_a_primary_that_goes_away_costs_no_trade(
         last = stop(running)
         found = ids(collection)
         # The order in which a majority has them; where they lie on a new primary means nothing.
-        oplog = client["local"]["oplog.rs"].find({"op": "i", "ns": "market.trades"})
+        oplog = client["local"]["oplog.rs"].find({"op": "i", "ns": f"{fault}.trades"})
         committed = [int(each["o"]["trade_id"]) for each in oplog.sort("$natural", 1)]
 
     assert sorted(found) == list(range(1, trades.number + 1))
@@ -206,13 +225,13 @@ def test_a_primary_that_goes_away_costs_no_trade(
 
 
 def test_it_ends_in_time_while_the_database_is_frozen_and_tells_what_is_lost(
-    node: Machine, bitfinex: FakeExchange, replica_sets: Callable[..., ReplicaSet]
+    node: Machine, bitfinex: FakeExchange, single: ReplicaSet
 ) -> None:
-    servers = replica_sets(1)
-    running = collect(node, bitfinex, uri_of(servers.uri, "market"), "btcusd", "ethusd")
+    servers = single
+    running = collect(node, bitfinex, uri_of(servers.uri, "frozen"), "btcusd", "ethusd")
     bitfinex.trade("tBTCUSD", 1, "1", "1")
     with servers.client() as client:
-        wait_until(lambda: client["market"]["trades"].count_documents({}) == 1)
+        wait_until(lambda: client["frozen"]["trades"].count_documents({}) == 1)
     primary = servers.primary
     primary.pause()
     bitfinex.trades("tBTCUSD", [row(n, "1", f"{n}") for n in range(2, 9)])
@@ -246,12 +265,12 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_writes_that_fail_are_made_again(
-    node: Machine, bitfinex: FakeExchange, replica_sets: Callable[..., ReplicaSet], failure: str
+    node: Machine, bitfinex: FakeExchange, single: ReplicaSet, failure: str
 ) -> None:
-    servers = replica_sets(1)
+    servers, name = single, failure.replace(" ", "_")
     with servers.client() as client:
-        collection = client["market"]["trades"]
-        running = collect(node, bitfinex, uri_of(servers.uri, "market"), "btcusd")
+        collection = client[name]["trades"]
+        running = collect(node, bitfinex, uri_of(servers.uri, name), "btcusd")
         with servers.primary.fail_point(
             mode={"times": 2},
             failCommands=["insert"],
@@ -269,12 +288,12 @@ def test_writes_that_fail_are_made_again(
 
 
 def test_a_database_that_refuses_is_an_error(
-    node: Machine, bitfinex: FakeExchange, replica_sets: Callable[..., ReplicaSet]
+    node: Machine, bitfinex: FakeExchange, single: ReplicaSet
 ) -> None:
-    servers = replica_sets(1)
+    servers = single
     with servers.client() as client:
-        client["market"].create_collection("trades", validator={"price": {"$type": "double"}})
-    running = collect(node, bitfinex, uri_of(servers.uri, "market"), "btcusd")
+        client["refusing"].create_collection("trades", validator={"price": {"$type": "double"}})
+    running = collect(node, bitfinex, uri_of(servers.uri, "refusing"), "btcusd")
     bitfinex.trade("tBTCUSD", 1, "1", "1")
 
     error = running.error(3)

@@ -17,12 +17,13 @@ SYMBOLS = 3
 
 @pytest.fixture
 def chain(chain: Chain) -> Chain:
+    chain.feeder.options = ("--catch-up", "1s")  # there is nobody who could help
     chain.listener.start()
     chain.feeder.start()
     return chain
 
 
-def filled(chain: Chain, calls: int, each: int = 60, first: int = 0) -> set[str]:
+def filled(chain: Chain, calls: int, each: int = 240, first: int = 0) -> set[str]:
     """Insert in many calls, and so in many messages and blocks; wait until all is durable."""
     acked: set[str] = set()
     for call in range(calls):
@@ -45,7 +46,7 @@ def filled(chain: Chain, calls: int, each: int = 60, first: int = 0) -> set[str]
 def test_a_damaged_write_ahead_log_is_derived_again_from_kafka(
     chain: Chain, lost: int, loses: bool
 ) -> None:
-    acked = filled(chain, 30)
+    acked = filled(chain, 12)
     chain.feeder.kill_all()
     wal = write_ahead_log(chain.feeder.node.data_dir)
     if lost:
@@ -70,7 +71,7 @@ def test_a_store_restored_from_an_older_copy_signs_nothing_else(chain: Chain) ->
     store = chain.feeder.node.data_dir / "store" / "db"
     shutil.copytree(store, chain.folder / "copy")
     chain.feeder.start()
-    acked |= filled(chain, 25, first=10_000)
+    acked |= filled(chain, 10, first=10_000)
     before = chain.read(chain.topic.wait_for_ids(acked, chain.listener.log))
     chain.feeder.kill_all()
     shutil.rmtree(store)
@@ -83,7 +84,7 @@ def test_a_store_restored_from_an_older_copy_signs_nothing_else(chain: Chain) ->
 
 
 def test_what_a_quiet_feed_lost_is_made_up_for_at_the_start(chain: Chain) -> None:
-    acked = filled(chain, 30)
+    acked = filled(chain, 12)
     messages = chain.topic.wait_for_ids(acked, chain.listener.log)
     before = chain.read(messages)
     chain.feeder.kill_all()

@@ -91,8 +91,8 @@ def test_what_retention_took_is_given_up_by_one_feeder_and_the_other_is_given_th
         seen = chain.topic.wait_for_ids(acked, chain.listener.log)
         kept = [*before, *seen[len(before) + len(gone) :]]
 
-        error = first.start().error(6)
-        first.start("--accept-gap", feed)
+        error = first.start("--catch-up", "1s").error(6)
+        first.start("--catch-up", "1s", "--accept-gap", feed)
         # the other one gets the gap from the first, without being told
         second.start("--siblings", first.running.peer)
 

@@ -181,4 +181,5 @@ def frozen(pid: int) -> Iterator[None]:
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # one that was silent for so long is replaced
+            os.kill(pid, signal.SIGCONT)

@@ -21,7 +21,7 @@ from tradercast.errors import SidecarLostError
 from tradercast.feed.catalog_log import CatalogWriter
 from tradercast.feed.entries import MAIN
 from tradercast.feed.identity import Identity
-from tradercast.feed.startup import is_behind
+from tradercast.feed.startup import CATCH_UP_S, is_behind
 from tradercast.feed.writer import FeedWriter
 from tradercast.feeds import FeedId
 from tradercast.pipeline.feeder import Feeder, lock_positions
@@ -58,6 +58,8 @@ class FeedingOptions:
         Where metrics and health are served.
     candles : bool
         Feeds of minute candles too.
+    catch_up_s : float
+        How long others may take to bring what is missing here.
     """
 
     kafka: Mapping[str, object]
@@ -67,6 +69,7 @@ class FeedingOptions:
     accept_gaps: frozenset[FeedId] = frozenset()
     metrics: Address | None = None
     candles: bool = False
+    catch_up_s: float = CATCH_UP_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ async def feeding(
         identity = Identity.load_or_create(node.data.identity)
         own_link(node)
         host = await stack.enter_async_context(hosting(node, options.host))
-        listing = Listing(node, identity, host)
+        listing = Listing(node, identity, host, options.catch_up_s)
         await listing.settle(options.siblings)
         name, own = identity.root.hex()[:8], bytes(node.key.verify_key).hex()[:8]
         positions = Positions.load(path)
@@ -124,6 +127,7 @@ async def feeding(
             path,
             accept_gaps=options.accept_gaps,
             renewed=source.renewed,
+            catch_up_s=options.catch_up_s,
             on_feed=on_feed,
             is_behind=listing.is_behind,
             candles=options.candles,
@@ -167,6 +171,8 @@ class Listing:
     identity : Identity
     host : Host
         Told when there is more to serve.
+    catch_up_s : float
+        How long others may take to bring blocks that were here before.
 
     Attributes
     ----------
@@ -174,7 +180,8 @@ class Listing:
         The feeds of this feeder that the catalog has.
     """
 
-    def __init__(self, node: Node, identity: Identity, host: Host) -> None:
+    def __init__(self, node: Node, identity: Identity, host: Host, catch_up_s: float) -> None:
+        self._catch_up_s = catch_up_s
         self.listed: set[FeedId] = set()
         self._node = node
         self._identity = identity
@@ -222,6 +229,7 @@ class Listing:
             tail_signer=identity.tail_signer(feed, MAIN),
             archive_signer=identity.archive_signer(feed, MAIN),
             witness=node.witness,
+            catch_up_s=self._catch_up_s,
             derive_lost=True,
         ) as writer:
             self._keys[feed] = (writer.tail_key, writer.archive_key)

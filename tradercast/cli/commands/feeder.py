@@ -17,7 +17,7 @@ from tradercast.cli.commands.serve import (
 )
 from tradercast.cli.context import Cli
 from tradercast.cli.kafka_settings import KafkaConfigOption, kafka_settings
-from tradercast.cli.options import BootstrapOption, MetricsOption, PeerOption, checked
+from tradercast.cli.options import BootstrapOption, MetricsOption, PeerOption, checked, duration_s
 from tradercast.client import extras
 from tradercast.errors import UsageError
 from tradercast.feeds import FeedId
@@ -30,6 +30,7 @@ EXAMPLES = (
     "tradercast feeder --kafka kafka1:9092,kafka2:9092 --topics tradercast.bitfinex.trades",
     "tradercast feeder --kafka localhost:9092 --topics a.trades,b.trades --siblings 10.0.0.2:7340",
     "tradercast feeder --kafka localhost:9092 --topics a.trades --accept-gap bitfinex/btcusd",
+    "tradercast feeder --kafka localhost:9092 --topics a.trades --peer 10.0.0.3:7340 --catch-up 5m",
 )
 
 
@@ -65,6 +66,15 @@ async def feeder(
             callback=checked(lambda text: [FeedId.parse(part) for part in _parts([text])]),
         ),
     ] = None,
+    catch_up: Annotated[
+        str,
+        typer.Option(
+            "--catch-up",
+            metavar="DURATION",
+            help="How long others may take to bring what is missing here.",
+            callback=checked(duration_s),
+        ),
+    ] = "10s",
     candles: Annotated[
         bool, typer.Option("--candles", help="Also a feed of minute candles beside each.")
     ] = False,
@@ -98,6 +108,7 @@ async def feeder(
         frozenset(FeedId.parse(name) for name in _parts(accept_gap)),
         parse_address(metrics, listen=True) if metrics else None,
         candles,
+        duration_s(catch_up),
     )
     if not options.topics:
         raise UsageError("no topic was given", hint="--topics tradercast.EXCHANGE.trades")
