@@ -18,6 +18,7 @@ import tradercast
 from tradercast.book_levels import BookSide
 from tradercast.client.pace import paced
 from tradercast.errors import UnknownSymbolError, UsageError
+from tradercast.market.book import Book
 from tradercast.market.replay_events import ReplayEvent
 from tradercast.market.replay_merge import ReplayBatch
 
@@ -109,15 +110,35 @@ def test_batches_are_the_same_records(client: tradercast.Client) -> None:
     assert {str(e.feed) for e in events} == {"binance/btcusdt/trades", "binance/btcusdt/book"}
 
 
-def test_the_book_before_and_the_replay_give_the_book_at_its_end(client: tradercast.Client) -> None:
-    book = client.book_at("binance/btcusdt", START, sync=False).book
-    for event in client.replay("binance/btcusdt", START, END, "book", sync=False):
-        assert event.data.valid
-        book.apply(event.data.messages)
+def test_a_replay_from_the_middle_opens_with_the_book_before_it(client: tradercast.Client) -> None:
+    before = client.book_at("binance/btcusdt", START, sync=False).book
+    opening, *changes = client.replay("binance/btcusdt", START, END, BOTH, sync=False)
+    book = Book()
+    book.apply(opening.data.messages)
 
-    expected = client.book_at("binance/btcusdt", int(str(book.ts_event)), sync=False).book
-    for side in BookSide:
-        assert book.levels(side).equals(expected.levels(side))
+    assert opening.data.is_snapshot
+    assert_same(book, before)
+    changes = [event for event in changes if event.kind == "book"]
+    assert [event.seq - opening.seq for event in changes] == list(range(1, len(changes) + 1))
+    assert all(event.data.valid for event in (opening, *changes))
+    for event in changes:
+        book.apply(event.data.messages)
+    assert_same(book, client.book_at("binance/btcusdt", int(str(book.ts_event)), sync=False).book)
+
+
+def assert_same(one: Book, two: Book) -> None:
+    assert all(one.levels(side).equals(two.levels(side)) for side in BookSide)
+
+
+def test_an_invalid_book_does_not_open_a_replay(client: tradercast.Client) -> None:
+    gap = next(
+        e for e in client.replay("holey/btcusdt", channels="book", sync=False) if e.kind == "gap"
+    )
+    rest = client.replay("holey/btcusdt", gap.data.after_ns + 1, channels="book", sync=False)
+    first = next(rest)
+
+    assert not first.data.is_snapshot
+    assert not first.data.valid
 
 
 def test_a_hole_is_a_gap_and_the_book_is_not_valid_behind_it(client: tradercast.Client) -> None:

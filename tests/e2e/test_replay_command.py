@@ -25,11 +25,13 @@ def test_trades_and_book_of_a_capture_as_lines(tmp_path: Path) -> None:
         paced = own.run(*both, *RANGE, "--speed", "50")
         error = own.fails(2, "replay", "btcusdt", "--channels", "trades,tape", "--offline")
 
+    assert paced == lines
+    assert all(line["valid"] for line in lines if line["type"] == "book")
+    opening, *lines = lines
+    assert opening["is_snapshot"]
     assert {line["type"] for line in lines} == {"trade", "book"}
     received = [line["ts_recv"] for line in lines]
     assert received == sorted(received) == [line["ts"] for line in lines]
-    assert all(line["valid"] for line in lines if line["type"] == "book")
-    assert paced == lines
     assert "candles-1m" in error["hint"]
 
 

@@ -71,6 +71,15 @@ def test_a_snapshot_received_later_and_a_gap_come_with_the_record_behind_them() 
     assert part.valid.tolist() == [False, True, True, False, False, True, True]
 
 
+def test_a_snapshot_alone_waits_for_the_record_behind_it() -> None:
+    times = FeedTimes(BOOK, by_receipt=True)
+    opening = times.take(messages_of([row(50, (BID, "1", "1"), snapshot=True)]), numbers(1))
+    both = times.take(messages_of([row(51, (BID, "1", "2"), ts_recv=40)]), numbers(1) + 1)
+
+    assert len(opening) == 0
+    assert (both.seq.tolist(), both.ts.tolist()) == ([0, 1], [40, 40])
+
+
 def test_a_gap_at_the_end_of_a_run_waits_for_the_next() -> None:
     noted = {"notes": Notes.of([(1, Kind.GAP, 7, 9, 10)])}
     times = FeedTimes(TRADES, by_receipt=True)

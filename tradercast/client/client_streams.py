@@ -124,8 +124,8 @@ class Streams:
         Yields
         ------
         ReplayEvent or ReplayBatch
-            In history corrections are applied.  Books are messages; before the first one the
-            book is that of ``book_at(symbol, start)``.
+            In history corrections are applied.  Books are messages; of one that the exchange had
+            before `start` the first is a snapshot of it, with the number of its last record.
 
         Raises
         ------

@@ -9,6 +9,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
+from tradercast.book_messages import BookMessages
 from tradercast.client.feed import OpenFeed, SegmentPlan
 from tradercast.client.live import follow_feed
 from tradercast.client.missing import OnMissing, tell_missing
@@ -41,13 +44,20 @@ class ReplayFeed:
     feed : OpenFeed
     plans : list of SegmentPlan
         Its history.
-    valid : bool
-        Whether a book is the exchange's before it.
+    opening : BookMessages or None
+        The book before it, as a snapshot.
     """
 
     feed: OpenFeed
     plans: list[SegmentPlan]
-    valid: bool = False
+    opening: BookMessages | None = None
+
+    def before(self, first: Piece | None) -> Piece | None:
+        """The opening, with the number of the record that it is behind."""
+        if self.opening is None:
+            return None
+        next_seq = self.plans[-1].plan.end_seq if first is None else int(first.seq[0])
+        return Piece(self.opening, np.array([next_seq - 1], np.int64))
 
 
 class Replay:
@@ -120,10 +130,9 @@ class Replay:
         waits = (source.first(past_history=self._in_order) for source in self._sources)
         firsts = await asyncio.gather(*waits)
         by_receipt = all(has_receive_times(piece.records) for piece in firsts if piece is not None)
-        for source in self._sources:
-            source.times = FeedTimes(
-                source.opened.feed.feed, by_receipt=by_receipt, valid=source.opened.valid
-            )
+        for source, first in zip(self._sources, firsts, strict=True):
+            source.times = FeedTimes(source.opened.feed.feed, by_receipt=by_receipt)
+            source.open_with(source.opened.before(first))
 
     def _take_all(self) -> None:
         """What is at hand; of history only where nothing is left: another may be far behind."""
@@ -218,6 +227,11 @@ class _Source:
     def put_back(self, item: _Item) -> None:
         """Give it once more."""
         self._ahead.insert(0, item)
+
+    def open_with(self, piece: Piece | None) -> None:
+        """Give this right before the first records."""
+        if piece is not None:
+            self._ahead.insert(len(self._ahead) - 1, piece)
 
     async def _items(self) -> AsyncGenerator[_Item, None]:
         plans, report, feed = self.opened.plans, ReadReport(), self.opened.feed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
+from tradercast.book_messages import BookMessages
 from tradercast.client.books import Books
 from tradercast.client.feed import OpenFeed, SegmentPlan
 from tradercast.client.missing import OnMissing, check_on_missing
@@ -29,7 +30,7 @@ class Replays:
     node : Node
     opener : Opener
     books : Books
-        Say whether a book is valid where a replay begins.
+        Give the book where a replay begins.
     """
 
     def __init__(self, node: Node, opener: Opener, books: Books) -> None:
@@ -58,8 +59,8 @@ class Replays:
             feed, plans = await self._open(symbol, channel, wanted, exchange, sync, follow)
             if str(feed.feed) not in feeds:
                 self._opener.keep(feed)
-                valid = await self._is_valid_before(feed, wanted.start_ns, sync)
-                feeds[str(feed.feed)] = ReplayFeed(feed, plans, valid)
+                opening = await self._opening(feed, wanted.start_ns, sync, follow)
+                feeds[str(feed.feed)] = ReplayFeed(feed, plans, opening)
         made = Replay(
             self._node, list(feeds.values()), on_missing, follow=follow, in_order=in_order
         ).batches()
@@ -83,13 +84,17 @@ class Replays:
         feed = await self._opener.remote(symbol, exchange, channel)
         return feed, await feed.plan(wanted)
 
-    async def _is_valid_before(self, feed: OpenFeed, start_ns: int, sync: bool) -> bool:
+    async def _opening(
+        self, feed: OpenFeed, start_ns: int, sync: bool, follow: bool
+    ) -> BookMessages | None:
+        """The book before the first record, if it is the exchange's."""
         if feed.feed.channel != BOOK.name or start_ns == MIN_TIME_NS:
-            return False
+            return None
         with contextlib.suppress(IncompleteError, UnknownSymbolError):
             found = await self._books.at(str(feed.feed), start_ns - 1, exchange=None, sync=sync)
-            return found.valid
-        return False
+            if found.valid or (follow and found.book.valid):  # nothing newer may be known yet
+                return found.book.snapshot(start_ns)
+        return None
 
 
 async def each_event(batches: AsyncIterator[ReplayBatch]) -> AsyncIterator[ReplayEvent]:

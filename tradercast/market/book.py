@@ -147,6 +147,12 @@ class Book:
         rising = [self.levels(BookSide.BID)[::-1], self.levels(BookSide.ASK)]
         return Keyframe(Levels.concat(rising), self.valid)
 
+    def snapshot(self, ts_event: int) -> BookMessages:
+        """The whole book as a message of this time, best levels first."""
+        levels = Levels.concat([self.levels(side) for side in BookSide])
+        offsets = np.array([0, len(levels)], np.int64)
+        return BookMessages(np.array([ts_event], np.int64), np.array([True]), offsets, levels)
+
     def _rows(self, side: BookSide, depth: int | None) -> slice:
         if depth is not None and depth < 0:
             depth = 0

@@ -69,15 +69,13 @@ class FeedTimes:
     feed : FeedId
     by_receipt : bool
         Go by receive times; a record without one goes by that of its event.
-    valid : bool
-        Whether a book is the exchange's before the first record.
     """
 
-    def __init__(self, feed: FeedId, *, by_receipt: bool, valid: bool = False) -> None:
+    def __init__(self, feed: FeedId, *, by_receipt: bool) -> None:
         self._feed = feed
         self._by_receipt = by_receipt
         self._newest = MIN_TIME_NS
-        self._valid = valid
+        self._valid = False
         self._held: tuple[Records, I64] | None = None
 
     def begin(self) -> None:
@@ -103,8 +101,8 @@ class FeedTimes:
         moves = _moving(records)
         if moves is not None:
             settled = np.flatnonzero(~moves)
-            if more and len(settled) and settled[-1] + 1 < len(seq):
-                end = int(settled[-1]) + 1
+            end = int(settled[-1]) + 1 if len(settled) else 0
+            if more and end < len(seq):
                 self._held = records[end:], seq[end:]
                 records, seq, times, moves = records[:end], seq[:end], times[:end], moves[:end]
             times = _with_the_next(times, moves, records.notes.row)
