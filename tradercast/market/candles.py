@@ -15,7 +15,7 @@ from tradercast.market.interval import Interval, check_times
 from tradercast.records import Trades
 from tradercast.rows import I64
 
-_BLOCK = 131_072  # trades at a time: their columns stay in the processor's cache
+_BLOCK = 65_536  # trades at a time: their columns stay in the processor's cache
 _SMALLEST = 256  # so few are summed in Python's integers if int64 is too small for them
 _LIMIT = 2**63 - 1
 _KEPT = 65_536  # parts that may wait to be put together
