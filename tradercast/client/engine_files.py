@@ -123,7 +123,7 @@ class _EventWriter:
         self._held: dict[type[Any], list[Any]] = {}
 
     def write(self, records: Records) -> None:
-        self._held.setdefault(type(records), []).append(records)
+        self._held.setdefault(type(records), []).append(records.without_notes())
 
     def finish(self) -> None:
         feeds = [kind.concat(runs) for kind, runs in self._held.items()]

@@ -21,8 +21,8 @@ from tradercast.errors import UsageError
 from tradercast.feeds import FeedId
 from tradercast.market.interval import Interval
 from tradercast.market.replay_merge import ReplayBatch
-from tradercast.market.replay_times import FeedTimes, has_receive_times
-from tradercast.records import Side, Trades
+from tradercast.market.replay_times import FeedTimes
+from tradercast.records import NO_TIME, Side, Trades
 from tradercast.rows import I64
 from tradercast.runs import Records
 
@@ -91,7 +91,7 @@ def hftbacktest_events(feeds: Sequence[Records], base_latency_ns: int = 0) -> ND
     least = int((events["local_ts"] - events["exch_ts"]).min())
     if least < 0:
         events["local_ts"] += base_latency_ns - least
-    elif not any(has_receive_times(each) for each in feeds):
+    elif not any(_are_received(each) for each in feeds):
         events["local_ts"] += base_latency_ns
     return _ordered(events[np.argsort(events["local_ts"], kind="stable")])
 
@@ -166,7 +166,13 @@ def _times(records: Records, rows: I64) -> tuple[I64, I64]:
     feed, seq = FeedId("any", "any"), np.arange(len(records))
     at = FeedTimes(feed, by_receipt=False).take(records, seq, more=False).ts
     here = FeedTimes(feed, by_receipt=True).take(records, seq, more=False).ts
-    return at[rows], (here if has_receive_times(records) else at)[rows]
+    return at[rows], (here if _are_received(records) else at)[rows]
+
+
+def _are_received(records: Records) -> bool:
+    """Whether there are receive times; a book that a replay opens with has none."""
+    received = getattr(records, "ts_recv", None)
+    return received is not None and bool((received != NO_TIME).any())
 
 
 def _trade_events(trades: Trades) -> NDArray[Any]:

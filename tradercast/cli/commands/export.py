@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from tradercast.cli.local import open_local
 from tradercast.cli.options import ChannelOption, EndOption, ExchangeOption, StartOption
 from tradercast.cli.text import count, size
 from tradercast.client import bbo
+from tradercast.client.api import AsyncClient
 from tradercast.client.book_days import BookDays
 from tradercast.client.engine_files import (
     Format,
@@ -25,6 +27,7 @@ from tradercast.client.engine_files import (
 )
 from tradercast.client.export import Export, kind_of, open_export
 from tradercast.client.feed import OpenFeed
+from tradercast.client.missing import OnMissing
 from tradercast.client.node import Node
 from tradercast.errors import MissingDataError, UnknownSymbolError, UsageError
 from tradercast.feed.channel import BOOK, CANDLES, TRADES
@@ -125,7 +128,8 @@ async def export(
             else:
                 out = target_of(out, form, opened.entry, interval)
                 file = open_export(out, writer=engine_writer(form, opened.entry, interval))
-            records = await _write(cli, feeds, wanted, file, ignore_missing=ignore_missing)
+            write = _write_events if form == "hftbacktest" else _write
+            records = await write(cli, feeds, wanted, file, ignore_missing=ignore_missing)
     written = out.stat().st_size
     cli.out.emit(
         {
@@ -190,15 +194,48 @@ async def _write(
                 await asyncio.to_thread(file.write, piece.records)
                 bar.update(file.records)
             _check_missing(feed, wanted, report, ignore_missing=ignore_missing)
-            if report.gaps:
-                _warn(cli, feed, len(report.gaps))
+            _warn(cli, feed.feed, len(report.gaps))
     return file.records
 
 
-def _warn(cli: Cli, feed: OpenFeed, gaps: int) -> None:
-    if feed.feed.channel == BOOK.name:
+async def _write_events(
+    cli: Cli,
+    feeds: list[OpenFeed],
+    wanted: TimeRange,
+    opened: AbstractContextManager[Export],
+    *,
+    ignore_missing: bool,
+) -> int:
+    """As a replay gives them: with the book that a range in the middle begins with."""
+    names = [str(feed.feed) for feed in feeds]
+    channels = [feed.feed.channel for feed in feeds]
+    missing: OnMissing = "ignore" if ignore_missing else "raise"
+    gaps: Counter[FeedId] = Counter()
+    async with AsyncClient(cli.data_dir.root) as client:
+        batches = client.replay(
+            names,
+            wanted.start_ns,
+            wanted.end_ns,
+            channels,
+            sync=False,
+            on_missing=missing,
+            batches=True,
+        )
+        with cli.out.progress(f"export {names[0]}") as bar, opened as file:
+            async for batch in batches:
+                for part in batch.parts:
+                    await asyncio.to_thread(file.write, part.records)
+                    gaps[part.feed] += len(part.records.notes)
+                bar.update(file.records)
+    for feed, missed in gaps.items():
+        _warn(cli, feed, missed)
+    return file.records
+
+
+def _warn(cli: Cli, feed: FeedId, gaps: int) -> None:
+    if gaps and feed.channel == BOOK.name:
         cli.out.warn(f"{count(gaps, 'gap')}: until the next snapshot the book is not valid")
-    if feed.feed.channel == CANDLES.name:
+    if gaps and feed.channel == CANDLES.name:
         cli.out.warn(f"{count(gaps, 'gap')}: candles beside one may lack some trades")
 
 
