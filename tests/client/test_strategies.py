@@ -19,10 +19,13 @@ from support.real_data import real
 import tradercast
 from examples import market_making, moving_averages
 from examples.market_making import MarketMaker
+from tradercast.client.engines import CLEAR, SNAPSHOT
 from tradercast.client.strategy_result import StrategyResult
 from tradercast.errors import UnknownSymbolError, UsageError
+from tradercast.timerange import parse_time_ns
 
 SYMBOL, BOTH = "binance/btcusdt", ["trades", "book"]
+MIDDLE = "2024-08-08T23:55:00Z"
 BROKER = tradercast.PaperBroker("10000", "0.00002", "0.0004", latency_ns=5_000_000)
 
 
@@ -142,15 +145,32 @@ def test_the_examples_run(
     assert "of fees" in last
 
 
-def test_an_export_for_hftbacktest_has_trades_and_book(published: Machine) -> None:
-    [told] = published.run("export", "btcusdt", "--format", "hftbacktest", "--out", published.root)
+def test_a_run_that_begins_in_the_middle_has_the_book(data_dir: Path) -> None:
+    with tradercast.connect(data_dir) as client:
+        result = tradercast.backtest(
+            MarketMaker(), SYMBOL, MIDDLE, channels=BOTH, broker=BROKER, client=client, sync=False
+        )
+
+    assert len(result.fills) > 5
+
+
+def test_an_export_for_hftbacktest_has_trades_and_the_book_from_the_start(
+    published: Machine,
+) -> None:
+    [told] = published.run(
+        "export", "btcusdt", "--format", "hftbacktest", "--out", published.root, "--start", MIDDLE
+    )
     with tradercast.connect(published.data_dir) as client:
-        batches = client.replay(SYMBOL, channels=BOTH, sync=False, batches=True)
-        expected = tradercast.engines.hftbacktest(batches)
+        wanted = (SYMBOL, MIDDLE, parse_time_ns(MIDDLE) + 10**12, BOTH)
+        batches = list(client.replay(*wanted, sync=False, batches=True))
+    found = np.load(told["out"])["data"]
+    kind = found["ev"] & np.uint64(0xFF)
 
     assert Path(told["out"]).name == "binance_btcusdt.npz"
-    assert told["records"] == sum(1 for _ in some_lines())
-    assert np.load(told["out"])["data"].tobytes() == expected.tobytes()
+    assert told["records"] == sum(map(len, batches))
+    assert found.tobytes() == tradercast.engines.hftbacktest(batches).tobytes()
+    assert kind[:3].tolist() == [CLEAR, CLEAR, SNAPSHOT]
+    assert (found["local_ts"] > found["exch_ts"]).any()
     error = published.fails(2, "export", "btcusdt", "--format", "excel", "--out", "x.xls")
     assert "freqtrade" in error["hint"]
 
