@@ -14,6 +14,7 @@ from support.exchange import FakeExchange
 
 from tradercast.exchanges.bitfinex import Bitfinex
 from tradercast.exchanges.bitfinex.session import BitfinexSession
+from tradercast.exchanges.book_entries import Entry
 from tradercast.exchanges.connector import ExchangeTrade, Instrument
 from tradercast.exchanges.stream import Disconnected, StreamOptions
 from tradercast.pipeline.collect import Collector
@@ -25,8 +26,10 @@ Row = tuple[int, str, str]
 class QuickBitfinex(Bitfinex):
     """Bitfinex for which a second of silence is long."""
 
-    def session(self, instruments: Sequence[Instrument], now_s: float) -> BitfinexSession:
-        return BitfinexSession(instruments, now_s, silence_s=1.0)
+    def session(
+        self, instruments: Sequence[Instrument], now_s: float, channels: Sequence[str] = ("trades",)
+    ) -> BitfinexSession:
+        return BitfinexSession(instruments, now_s, silence_s=1.0, channels=channels)
 
 
 @dataclass
@@ -37,6 +40,8 @@ class MemorySink:
     written: dict[str, list[ExchangeTrade]] = field(default_factory=dict)
     may_write: asyncio.Event = field(default_factory=asyncio.Event)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    books: dict[str, list[Entry]] = field(default_factory=dict)
+    book_before: tuple[int, int] | None = None
     largest: int = 0
 
     async def recent_ids(self, instrument: Instrument) -> Iterable[int]:
@@ -47,6 +52,14 @@ class MemorySink:
         for instrument, some in trades.items():
             self.written.setdefault(instrument.symbol, []).extend(some)
         self.largest = max(self.largest, sum(map(len, trades.values())))
+        self.news.set()
+
+    async def last_book(self, instrument: Instrument) -> tuple[int, int] | None:
+        return self.book_before
+
+    async def write_books(self, books: Mapping[Instrument, Sequence[Entry]]) -> None:
+        for instrument, some in books.items():
+            self.books.setdefault(instrument.symbol, []).extend(some)
         self.news.set()
 
     def rows(self, symbol: str = "btcusd") -> list[Row]:
@@ -120,6 +133,7 @@ async def collecting(
             *(http, connector, instruments, sink, exchange.url),
             on_news=news.append,
             options=options,
+            book_sink=sink if "book" in more.get("channels", ()) else None,
             **more,
         )
         task = asyncio.create_task(collector.run())

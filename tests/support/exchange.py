@@ -7,7 +7,8 @@
         bitfinex.do("close", code=1012)            # and other faults: see `Exchange` below
 
 It keeps the trades of each symbol, also those that nobody heard of, and sends the newest as a
-snapshot on each subscription.  Every message is numbered if the client asks for it.
+snapshot on each subscription.  A book is what `levels` made it, its snapshot is all of it.  Every
+message is numbered, and every change of a book has its checksum, if the client asks for it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import asyncio
 import base64
 import contextlib
 import gzip
+import itertools
 import json
 import queue
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,6 +88,10 @@ class FakeExchange:
     def trades(self, symbol: str, rows: list[str], **more: Any) -> None:
         self.do("trade", symbol=symbol, rows=rows, **more)
 
+    def levels(self, symbol: str, *levels: tuple[str, int, str], **more: Any) -> None:
+        """Changes of a book, a message each: price, orders (0 removes it), amount."""
+        self.do("levels", symbol=symbol, rows=levels, **more)
+
     def close(self) -> None:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -125,6 +132,7 @@ class Exchange:
         self.heartbeat_s = heartbeat_s
         self.capture = capture
         self.history: dict[str, list[str]] = {}
+        self.books: dict[str, dict[str, tuple[int, str]]] = {}
         self.refused: dict[str, str] = {}
         self.clients: list[Client] = []
         self.deny_status = 0
@@ -147,6 +155,21 @@ class Exchange:
             for channel, subscribed in client.channels.items():
                 if subscribed == symbol:
                     await client.data(f'[{channel},"{kind}",{row}')
+
+    async def levels(
+        self, symbol: str, rows: list[tuple[str, int, str]], heard: bool = True, wrong: bool = False
+    ) -> None:
+        """A book changes; `heard` whether anybody is told, `wrong` whether checksums are."""
+        book = self.books.setdefault(symbol, {})
+        for price, orders, amount in rows:
+            book[price] = (orders, amount)
+            if not orders:
+                del book[price]
+            for client in self.clients if heard else ():
+                for channel, subscribed in client.books.items():
+                    if subscribed == symbol:
+                        await client.data(f"[{channel},[{price},{orders},{amount}]")
+                        await client.checksum(channel, wrong)
 
     async def frame(self, text: str | None = None, data: str | None = None) -> None:
         """Any frame: text, or base64 of a binary one."""
@@ -201,8 +224,11 @@ class Client:
         self.socket = socket
         self.transport = transport
         self.channels: dict[int, str] = {}
+        self.books: dict[int, str] = {}
         self.number = 0
         self.numbered = False
+        self.checked = False
+        self.timed = False
         self._next_channel = exchange.connections * 1_000
 
     async def raw(self, text: str) -> None:
@@ -215,7 +241,21 @@ class Client:
         if self.exchange.stalled:
             return
         self.number += 1
-        await self.raw(f"{start},{self.number}]" if self.numbered else f"{start}]")
+        number = f",{self.number}" if self.numbered else ""
+        time = f",{T0_MS + self.number}" if self.timed else ""
+        await self.raw(f"{start}{number}{time}]")
+
+    async def checksum(self, channel: int, wrong: bool = False) -> None:
+        """That of the book, which has fewer than 25 levels a side."""
+        if not self.checked:
+            return
+        levels = self.exchange.books.get(self.books[channel], {}).items()
+        bids = sorted((float(p), p, a) for p, (_, a) in levels if a[0] != "-")[::-1]
+        asks = sorted((float(p), p, a) for p, (_, a) in levels if a[0] == "-")
+        pairs = itertools.zip_longest(bids, asks)
+        text = ":".join(f"{p}:{a}" for pair in pairs for _, p, a in filter(None, pair))
+        value = (zlib.crc32(text.encode()) ^ 2**31) - 2**31
+        await self.data(f'[{channel},"cs",{value + wrong}')
 
     async def event(self, **fields: Any) -> None:
         await self.raw(json.dumps(fields))
@@ -228,22 +268,34 @@ class Client:
             asked = json.loads(message.data)
             if asked["event"] == "conf":
                 self.numbered = asked["flags"] & 65_536 != 0
+                self.checked = asked["flags"] & 131_072 != 0
+                self.timed = asked["flags"] & 32_768 != 0
                 await self.event(event="conf", status="OK", flags=asked["flags"])
             elif asked["event"] == "subscribe":
-                await self.subscribe(asked["symbol"])
+                await self.subscribe(asked["symbol"], asked["channel"], asked.get("len"))
             elif asked["event"] == "unsubscribe":
                 self.channels.pop(asked["chanId"], None)
+                self.books.pop(asked["chanId"], None)
                 await self.event(event="unsubscribed", status="OK", chanId=asked["chanId"])
 
-    async def subscribe(self, symbol: str) -> None:
+    async def subscribe(self, symbol: str, kind: str, length: str | None) -> None:
         exchange = self.exchange
         if symbol in exchange.refused:
             text = exchange.refused[symbol]
-            await self.event(event="error", msg=text, code=10300, channel="trades", symbol=symbol)
+            await self.event(event="error", msg=text, code=10300, channel=kind, symbol=symbol)
         elif exchange.capture is None:
             self._next_channel += 1
             channel = self._next_channel
-            await self.event(event="subscribed", channel="trades", chanId=channel, symbol=symbol)
+            more = {"prec": "P0", "freq": "F0", "len": length} if kind == "book" else {}
+            told = {"channel": kind, "chanId": channel, "symbol": symbol, **more}
+            await self.event(event="subscribed", **told)
+            if kind == "book":
+                levels = [f"[{p},{n},{a}]" for p, (n, a) in exchange.books.get(symbol, {}).items()]
+                self.books[channel] = symbol
+                await self.data(f"[{channel},[{','.join(levels)}]")
+                await self.checksum(channel)
+                say(event="subscribed", symbol=symbol, channel=kind, length=length)
+                return
             newest = exchange.history.get(symbol, [])[-SNAPSHOT:]
             await self.data(f"[{channel},[{','.join(reversed(newest))}]")
             self.channels[channel] = symbol
@@ -252,7 +304,7 @@ class Client:
     async def beat(self) -> None:
         while True:
             await asyncio.sleep(self.exchange.heartbeat_s)
-            for channel in list(self.channels):
+            for channel in [*self.channels, *self.books]:
                 await self.data(f'[{channel},"hb"')
 
 

@@ -21,7 +21,7 @@ from tradercast.exchanges.connector import Connector, Instrument, Maintenance, R
 from tradercast.exchanges.stream import Disconnected, News
 from tradercast.feed.writer import FeedWriter
 from tradercast.feeds import FeedId
-from tradercast.pipeline.collect import Collector, Hole
+from tradercast.pipeline.collect import BookGap, Collector, Hole
 from tradercast.pipeline.collect import Sink as Sink
 from tradercast.pipeline.exchange_trades import RecvPrecision
 from tradercast.pipeline.feed_sink import FeedSink
@@ -34,16 +34,19 @@ async def own_feeds(
     instruments: list[Instrument],
     options: HostOptions,
     precision: RecvPrecision,
+    channels: Sequence[str],
     on_node: Callable[[Node], None],
 ) -> AsyncIterator[Sink]:
     """The sink of this node's own feeds, which are served meanwhile."""
     async with Node(cli.data_dir) as node, hosting(node, options) as host:
         on_node(node)
 
-        def open_writer(instrument: Instrument) -> AbstractAsyncContextManager[FeedWriter]:
+        def open_writer(
+            instrument: Instrument, channel: str
+        ) -> AbstractAsyncContextManager[FeedWriter]:
             return feed_writer(
                 node,
-                FeedId(source.name, instrument.symbol),
+                FeedId(source.name, instrument.symbol, channel),
                 listed_at_once=True,
                 native_symbol=instrument.native,
                 base=instrument.base,
@@ -52,7 +55,7 @@ async def own_feeds(
             )
 
         async with FeedSink(open_writer, precision) as sink:
-            await sink.open(instruments)
+            await sink.open(instruments, channels)
             own_link(node)
             announced = asyncio.Event()
             serving = asyncio.create_task(host.server.run(announced.set))
@@ -71,6 +74,7 @@ async def run(
     instruments: list[Instrument],
     sink: Sink,
     endpoint: str,
+    channels: Sequence[str],
     metrics: str | None,
     nodes: Sequence[Node],
 ) -> None:
@@ -78,7 +82,12 @@ async def run(
     began = time.monotonic()
     async with contextlib.AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        collector = Collector(http, source, instruments, sink, endpoint, on_news=_Teller(cli))
+        collector = Collector(
+            *(http, source, instruments, sink, endpoint),
+            on_news=_Teller(cli),
+            channels=channels,
+            book_sink=sink if isinstance(sink, FeedSink) and "book" in channels else None,
+        )
         if metrics is not None:
             from tradercast.cli.node_metrics import Traffic, node_readings
             from tradercast.pipeline.collect_metrics import collect_telemetry
@@ -109,30 +118,41 @@ async def run(
 
 def _collected(cli: Cli, collector: Collector, seconds: float) -> None:
     written = {symbol: counts.written for symbol, counts in collector.counters.items()}
-    holes = sum(counts.holes for counts in collector.counters.values())
+    books = {symbol: counts.written for symbol, counts in collector.book_counters.items()}
     cli.out.emit(
         {
             "event": "collected",
             "written": written,
             "lost": collector.lost,
-            "holes": holes,
+            "holes": sum(counts.holes for counts in collector.counters.values()),
+            **({"books": books, "gaps": _gaps(collector)} if books else {}),
             "seconds": round(seconds, 3),
         }
     )
     for symbol, number in written.items():
-        cli.out.print(f"{symbol}: {count(number, 'trade')} written")
+        book = f", {count(books[symbol], 'book message')}" if books else ""
+        cli.out.print(f"{symbol}: {count(number, 'trade')}{book} written")
+
+
+def _gaps(collector: Collector) -> int:
+    return sum(counts.gaps for counts in collector.book_counters.values())
 
 
 class _Teller:
-    """Tells of connections; trades are only counted."""
+    """Tells of connections and holes; records are only counted."""
 
     def __init__(self, cli: Cli) -> None:
         self._out = cli.out
 
-    def __call__(self, news: News | Hole) -> None:
+    def __call__(self, news: News | Hole | BookGap) -> None:
         if isinstance(news, Subscribed):
-            self._out.emit({"event": "subscribed", "symbol": news.symbol})
-            self._out.note(f"{news.symbol}: subscribed")
+            event = {"event": "subscribed", "symbol": news.symbol, "channel": news.channel}
+            self._out.emit(event)
+            self._out.note(f"{news.symbol}: subscribed to {news.channel}")
+        elif isinstance(news, BookGap):
+            gap = {"missing_from": news.hole.first, "missing_to": news.hole.last}
+            times = {"ts_before": news.hole.before_ns, "ts_after": news.hole.after_ns}
+            self._out.emit({"event": "gap", "symbol": news.symbol, **gap, **times})
         elif isinstance(news, Refused):  # warnings of these are logged where they happen
             self._out.emit({"event": "refused", "symbol": news.symbol, "why": news.why})
         elif isinstance(news, Disconnected):

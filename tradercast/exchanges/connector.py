@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tradercast.errors import ExchangeError
+from tradercast.exchanges.book_entries import Entry
 from tradercast.records import Side
 
 
@@ -82,10 +83,19 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribed:
-    """The exchange sends this symbol from now on."""
+class BookUpdate:
+    """What is settled of one symbol's book, in order; begins with a snapshot on each connection."""
 
     symbol: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The exchange sends this channel of this symbol from now on."""
+
+    symbol: str
+    channel: str = "trades"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,7 @@ class Reply:
     text: str
 
 
-Happening = Update | Subscribed | Refused | Maintenance | Reply
+Happening = Update | BookUpdate | Subscribed | Refused | Maintenance | Reply
 
 
 class ReconnectError(ExchangeError):
@@ -154,12 +164,16 @@ class Connector(Protocol):
 
     name: str
     url: str
-    max_symbols: int  # on one connection
+    max_channels: int  # on one connection
 
     def instrument(self, text: str) -> Instrument:
         """What a person's spelling of a symbol means here; raises `BadNameError`."""
         ...
 
-    def session(self, instruments: Sequence[Instrument], now_s: float) -> Session:
-        """A new connection's state, for at most `max_symbols` instruments."""
+    channels: tuple[str, ...]  # that it can be asked for
+
+    def session(
+        self, instruments: Sequence[Instrument], now_s: float, channels: Sequence[str]
+    ) -> Session:
+        """A new connection's state, for at most `max_channels` channels of all instruments."""
         ...

@@ -1,4 +1,4 @@
-"""Trades of an exchange as they happen: one connection, again and again."""
+"""What an exchange tells as it happens: one connection, again and again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import aiohttp
 from tradercast.errors import ExchangeError, UnknownSymbolError
 from tradercast.exchanges.backoff import Backoff
 from tradercast.exchanges.connector import (
+    BookUpdate,
     Connector,
     Happening,
     Instrument,
@@ -41,7 +42,7 @@ class Disconnected:
     wait_s: float
 
 
-News = Update | Subscribed | Refused | Maintenance | Disconnected
+News = Update | BookUpdate | Subscribed | Refused | Maintenance | Disconnected
 Deliver = Callable[[News], Awaitable[None]]
 
 
@@ -77,8 +78,8 @@ class StreamOptions:
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
 
-class TradeStream:
-    """One connection for up to ``max_symbols`` symbols, made again whenever it ends.
+class Stream:
+    """One connection for some symbols, made again whenever it ends.
 
     Parameters
     ----------
@@ -93,6 +94,8 @@ class TradeStream:
     rng : random.Random
         For the waits.
     options : StreamOptions
+    channels : sequence of str
+        What of each symbol.
     """
 
     def __init__(
@@ -104,10 +107,12 @@ class TradeStream:
         deliver: Deliver,
         rng: random.Random,
         options: StreamOptions | None = None,
+        channels: Sequence[str] = ("trades",),
     ) -> None:
         self._http = http
         self._connector = connector
         self._instruments = tuple(instruments)
+        self._channels = tuple(channels)
         self._url = url
         self._deliver = deliver
         self._options = options or StreamOptions()
@@ -149,7 +154,7 @@ class TradeStream:
         refused: dict[str, str] = {}
         self._ask_at.clear()  # a new connection asks for all
         async with self._connected() as socket:
-            session = self._connector.session(self._instruments, self._now_s())
+            session = self._connector.session(self._instruments, self._now_s(), self._channels)
             for text in session.greeting():
                 await socket.send_str(text)
             while True:

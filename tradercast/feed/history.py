@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from tradercast.chunks import decode_trades
+from tradercast.book_messages import BookMessages
+from tradercast.chunks import decode_book, decode_trades
 from tradercast.errors import IncompleteError
 from tradercast.feed.archive import ArchiveIndex, ChunkRef
 from tradercast.feed.segment import Segment
@@ -19,7 +20,7 @@ class History:
     Parameters
     ----------
     segment : Segment
-        Of a feed of trades; its archive is held on this node.
+        Of a feed of trades, or for `last_message` of books; its archive is held on this node.
     """
 
     def __init__(self, segment: Segment) -> None:
@@ -39,6 +40,25 @@ class History:
         records = sealer.open_records()
         assert isinstance(records, Trades)
         return sealer.open_seq, records
+
+    async def last_message(self) -> tuple[int, int] | None:
+        """Of a feed of books: ``ts_event`` and ``last_id`` of the newest record.
+
+        Raises
+        ------
+        IncompleteError
+            If its chunk is not held here.
+        """
+        sealer = self._segment.tail.sealer
+        if sealer.end_seq > sealer.open_seq:
+            records = sealer.open_records()
+        elif self.sealed_seq:
+            [ref] = await (await self.index()).chunks_between(self.sealed_seq - 1, self.sealed_seq)
+            records = (await asyncio.to_thread(decode_book, await self._block(ref)))[2]
+        else:
+            return None
+        assert isinstance(records, BookMessages)
+        return int(records.ts_event[-1]), int(records.filled("last_id")[-1])
 
     async def last(self, count: int) -> AsyncIterator[tuple[int, Trades]]:
         """The last `count` records, at least, in order: runs, each with its first seq."""
@@ -72,10 +92,13 @@ class History:
         IncompleteError
             If it is not held here.
         """
+        return (await asyncio.to_thread(decode_trades, await self._block(ref)))[1]
+
+    async def _block(self, ref: ChunkRef) -> bytes:
         data = await self._segment.archive_log.core.get(ref.block)
         if data is None:
             raise IncompleteError(
                 f"chunk {ref.number} of the archive of {self._segment.feed} is not here",
                 hint="connect to a node that has it and start again",
             )
-        return (await asyncio.to_thread(decode_trades, data))[1]
+        return data

@@ -1,4 +1,4 @@
-"""From an exchange's WebSockets to a sink: each trade once, in order, in bounded memory."""
+"""From an exchange's WebSockets to a sink: each record once, in order, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from typing import Protocol
 import aiohttp
 
 from tradercast.errors import IncompleteError
+from tradercast.exchanges.book_entries import Continuity, Entry
+from tradercast.exchanges.book_entries import Hole as BookHole
 from tradercast.exchanges.connector import (
+    BookUpdate,
     Connector,
     ExchangeTrade,
     Instrument,
@@ -21,7 +24,7 @@ from tradercast.exchanges.connector import (
     Subscribed,
     Update,
 )
-from tradercast.exchanges.stream import Disconnected, News, StreamOptions, TradeStream
+from tradercast.exchanges.stream import Disconnected, News, Stream, StreamOptions
 from tradercast.exchanges.taken import Taken
 from tradercast.pipeline.flushing import FlushBuffer
 from tradercast.records import NO_TIME
@@ -45,6 +48,18 @@ class Sink(Protocol):
         ...
 
 
+class BookSink(Protocol):
+    """Where collected books go."""
+
+    async def last_book(self, instrument: Instrument) -> tuple[int, int] | None:
+        """Time (ns UTC) and number of the newest record of the symbol's book, if there is one."""
+        ...
+
+    async def write_books(self, books: Mapping[Instrument, Sequence[Entry]]) -> None:
+        """Write book messages and holes of some symbols, in order, durably."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Hole:
     """Between the last trade that was taken and the first new one there may be others.
@@ -58,6 +73,39 @@ class Hole:
 
     symbol: str
     first: ExchangeTrade
+
+
+@dataclass(frozen=True, slots=True)
+class BookGap:
+    """Messages of a book are missing, or can not be trusted; they are a gap record.
+
+    Attributes
+    ----------
+    symbol : str
+    hole : Hole
+    """
+
+    symbol: str
+    hole: BookHole
+
+
+@dataclass(slots=True)
+class BookCounters:
+    """What happened to one symbol's book.
+
+    Attributes
+    ----------
+    taken, written : int
+        Messages and gaps; those of them that are durable in the sink.
+    gaps : int
+    written_ns : int
+        When some last became durable (ns UTC).
+    """
+
+    taken: int = 0
+    written: int = 0
+    gaps: int = 0
+    written_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -96,7 +144,7 @@ class Counters:
 
 
 class Collector:
-    """Collects the trades of some symbols until it is stopped.
+    """Collects trades and books of some symbols until it is stopped.
 
     Parameters
     ----------
@@ -108,7 +156,11 @@ class Collector:
     url : str
         Where the exchange answers.
     on_news : callable
-        Is told of everything but trades: connections, refusals, maintenance, holes.
+        Is told of everything but records: connections, refusals, maintenance, holes.
+    channels : sequence of str
+        What of each symbol: ``trades``, ``book``.
+    book_sink : BookSink, optional
+        Needed for books.
     rng : random.Random
         For the waits between connections.
     options : StreamOptions
@@ -127,7 +179,9 @@ class Collector:
         sink: Sink,
         url: str,
         *,
-        on_news: Callable[[News | Hole], None] = lambda news: None,
+        on_news: Callable[[News | Hole | BookGap], None] = lambda news: None,
+        channels: Sequence[str] = ("trades",),
+        book_sink: BookSink | None = None,
         rng: random.Random | None = None,
         options: StreamOptions | None = None,
         flush_s: float = 0.1,
@@ -140,6 +194,7 @@ class Collector:
         self._connector = connector
         self._instruments = {each.symbol: each for each in instruments}
         self._sink = sink
+        self._book_sink = book_sink
         self._url = url
         self._on_news = on_news
         self._rng = rng or random.Random()  # noqa: S311
@@ -147,7 +202,12 @@ class Collector:
         self._taken: dict[str, Taken] = {}
         self.counters = {symbol: Counters() for symbol in self._instruments}
         self._away: dict[str, str] = {}  # symbols without a connection, and why
+        self._channels = tuple(channels)
+        with_books = book_sink is not None and "book" in self._channels
+        self.book_counters = {symbol: BookCounters() for symbol in self._instruments if with_books}
+        self._continuity: dict[str, Continuity] = {}
         self._buffer = FlushBuffer(self._write, flush_s, flush_trades, most_trades)
+        self._books = FlushBuffer(self._write_books, flush_s, flush_trades, most_trades)
 
     @property
     def trouble(self) -> str | None:
@@ -158,8 +218,10 @@ class Collector:
 
     @property
     def lost(self) -> dict[str, int]:
-        """Trades by symbol that were taken and are not durable: lost, if this has ended."""
+        """Records by symbol that were taken and are not durable: lost, if this has ended."""
         left = {name: each.taken - each.written for name, each in self.counters.items()}
+        for name, each in self.book_counters.items():
+            left[name] += each.taken - each.written
         return {name: count for name, count in left.items() if count}
 
     async def run(self) -> None:
@@ -175,22 +237,26 @@ class Collector:
             If the sink fails for good.
         """
         for symbol, instrument in self._instruments.items():
-            self._taken[symbol] = Taken(await self._sink.recent_ids(instrument))
-        flushing = asyncio.create_task(self._buffer.run())
+            if "trades" in self._channels:
+                self._taken[symbol] = Taken(await self._sink.recent_ids(instrument))
+            if self._book_sink is not None:
+                last = await self._book_sink.last_book(instrument)
+                self._continuity[symbol] = Continuity(*(last or ()))
+        flushing = [asyncio.create_task(each.run()) for each in (self._buffer, self._books)]
         streams = [asyncio.create_task(stream.run()) for stream in self._streams()]
         try:
-            await asyncio.wait([flushing, *streams], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*flushing, *streams], return_when=asyncio.FIRST_COMPLETED)
         finally:
             await self._stop(streams, flushing)
-        for task in (flushing, *streams):
+        for task in (*flushing, *streams):
             if not task.cancelled():
                 task.result()
 
-    def _streams(self) -> list[TradeStream]:
+    def _streams(self) -> list[Stream]:
         instruments = list(self._instruments.values())
-        most = self._connector.max_symbols
+        most = self._connector.max_channels // len(self._channels)
         return [
-            TradeStream(
+            Stream(
                 self._http,
                 self._connector,
                 instruments[at : at + most],
@@ -198,30 +264,36 @@ class Collector:
                 self._hear,
                 self._rng,
                 self._options,
+                self._channels,
             )
             for at in range(0, len(instruments), most)
         ]
 
     async def _stop(
-        self, streams: Sequence[asyncio.Task[None]], flushing: asyncio.Task[None]
+        self, streams: Sequence[asyncio.Task[None]], flushing: Sequence[asyncio.Task[None]]
     ) -> None:
         for task in streams:
             task.cancel()
         await asyncio.wait(streams)
         self._buffer.close()
+        self._books.close()
         # A write that is cancelled may be half done, so it gets some time.
-        await asyncio.wait([flushing], timeout=_LAST_FLUSH_S)
-        if not flushing.done():
-            flushing.cancel()
-            await asyncio.wait([flushing], timeout=_CANCEL_S)
+        _, late = await asyncio.wait(flushing, timeout=_LAST_FLUSH_S)
+        if late:
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late, timeout=_CANCEL_S)
             if self.lost:
                 each = ", ".join(f"{count} of {symbol}" for symbol, count in self.lost.items())
                 raise IncompleteError(
-                    f"trades could not be written in time and are lost: {each:.300}",
+                    f"records could not be written in time and are lost: {each:.300}",
                     hint="start again soon: the exchange tells its newest trades once more",
                 )
 
     async def _hear(self, news: News) -> None:
+        if isinstance(news, BookUpdate):
+            await self._hear_book(news)
+            return
         if not isinstance(news, Update):
             self._note(news)
             self._on_news(news)
@@ -243,6 +315,17 @@ class Collector:
             )
             self._on_news(Hole(news.symbol, first))
         await self._buffer.add(news.symbol, fresh)
+
+    async def _hear_book(self, news: BookUpdate) -> None:
+        entries = self._continuity[news.symbol].following(news.entries)
+        counters = self.book_counters[news.symbol]
+        counters.taken += len(entries)
+        for entry in entries:
+            if isinstance(entry, BookHole):
+                counters.gaps += 1
+                _log.warning("%s: the book has a gap from message %d", news.symbol, entry.first)
+                self._on_news(BookGap(news.symbol, entry))
+        await self._books.add(news.symbol, entries)
 
     def _believable(
         self, trades: Sequence[ExchangeTrade], counters: Counters, news: Update
@@ -268,3 +351,12 @@ class Collector:
         for name, trades in waiting.items():
             self.counters[name].written += len(trades)
             self.counters[name].written_ns = self._clock_ns()
+
+    async def _write_books(self, waiting: Mapping[str, Sequence[Entry]]) -> None:
+        assert self._book_sink is not None
+        await self._book_sink.write_books(
+            {self._instruments[name]: waiting[name] for name in waiting}
+        )
+        for name, entries in waiting.items():
+            self.book_counters[name].written += len(entries)
+            self.book_counters[name].written_ns = self._clock_ns()

@@ -1,13 +1,17 @@
-"""Trades as an exchange's messages say them -> columns."""
+"""Trades and book messages as an exchange says them -> columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 import numpy as np
 
+from tradercast.book_messages import BookMessages
+from tradercast.exchanges.book_entries import Entry
 from tradercast.exchanges.connector import ExchangeTrade
+from tradercast.pipeline.files.book_rows import BookRows
 from tradercast.records import NO_TIME, Decimals, Ids, Trades
 
 
@@ -40,3 +44,17 @@ def columns(trades: Sequence[ExchangeTrade], precision: RecvPrecision) -> Trades
         recv,
         Ids.from_ints([trade.trade_id for trade in trades]),
     )
+
+
+def book_columns(entries: Sequence[Entry], precision: RecvPrecision) -> BookMessages:
+    """The same book messages and holes, in the same order, as one run."""
+    rows = BookRows()
+    for entry in entries:
+        rows.add(entry)
+    run = rows.flush()
+    recv = run.ts_recv
+    if recv is None or precision is RecvPrecision.NONE:
+        return replace(run, ts_recv=None)
+    if precision is RecvPrecision.US:
+        recv = np.where(recv == NO_TIME, recv, recv - recv % 1_000)
+    return replace(run, ts_recv=recv)

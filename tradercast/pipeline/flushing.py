@@ -1,17 +1,16 @@
-"""Trades that wait to be written together."""
+"""Trades and book messages that wait to be written together."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
 
-from tradercast.exchanges.connector import ExchangeTrade
-
-Waiting = Mapping[str, Sequence[ExchangeTrade]]
+T = TypeVar("T")
 
 
-class FlushBuffer:
-    """Gathers trades per symbol and writes them after a short while or when there are many.
+class FlushBuffer(Generic[T]):
+    """Gathers records per symbol and writes them after a short while or when there are many.
 
     Parameters
     ----------
@@ -20,14 +19,14 @@ class FlushBuffer:
     after_s : float
         How long the first of them waits.
     at_trades : int
-        How many trades of one symbol, at most, go into one write.
+        How many of one symbol, at most, go into one write.
     most_trades : int
         `add` waits while so many are here: the bound of the memory.
     """
 
     def __init__(
         self,
-        write: Callable[[Waiting], Awaitable[None]],
+        write: Callable[[Mapping[str, Sequence[T]]], Awaitable[None]],
         after_s: float,
         at_trades: int,
         most_trades: int,
@@ -36,7 +35,7 @@ class FlushBuffer:
         self._after_s = after_s
         self._at_trades = at_trades
         self._most_trades = most_trades
-        self._waiting: dict[str, list[ExchangeTrade]] = {}
+        self._waiting: dict[str, list[T]] = {}
         self.size = 0
         self._closed = False
         self._some = asyncio.Event()
@@ -44,8 +43,8 @@ class FlushBuffer:
         self._room = asyncio.Event()
         self._room.set()
 
-    async def add(self, symbol: str, trades: Sequence[ExchangeTrade]) -> None:
-        """Take trades in; waits for room *after* that, so that a cancelled call loses nothing."""
+    async def add(self, symbol: str, trades: Sequence[T]) -> None:
+        """Take records in; waits for room *after* that, so that a cancelled call loses nothing."""
         if trades:
             waiting = self._waiting.setdefault(symbol, [])
             waiting += trades
@@ -85,10 +84,10 @@ class FlushBuffer:
                 if not self._waiting:
                     self._some.clear()
 
-    def _portion(self) -> dict[str, list[ExchangeTrade]]:
+    def _portion(self) -> dict[str, list[T]]:
         return {symbol: some[: self._at_trades] for symbol, some in self._waiting.items()}
 
-    def _written(self, portion: Waiting) -> None:
+    def _written(self, portion: Mapping[str, Sequence[T]]) -> None:
         for symbol, trades in portion.items():
             del self._waiting[symbol][: len(trades)]
             if not self._waiting[symbol]:

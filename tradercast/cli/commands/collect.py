@@ -1,4 +1,4 @@
-"""``tradercast collect``: trades of an exchange as they happen."""
+"""``tradercast collect``: trades and books of an exchange as they happen."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from tradercast.pipeline.exchange_trades import RecvPrecision
 EXAMPLES = (
     "tradercast collect bitfinex btcusd ethusd",
     "tradercast collect bitfinex avax/usd tBTCF0:USTF0 --recv-precision ns",
+    "tradercast collect bitfinex btcusd --channels trades,book",
     "tradercast collect bitfinex btcusd --to 'mongodb://127.0.0.1:27017/market?replicaSet=rs0'",
 )
 
@@ -63,7 +64,10 @@ async def collect(
             help=f"Another address than the exchange's own; also {ENV_URL}EXCHANGE.",
         ),
     ] = None,
-    channels: Annotated[str, typer.Option("--channels", help="What to collect.")] = "trades",
+    channels: Annotated[
+        str,
+        typer.Option("--channels", help="What to collect: trades, book, or trades,book."),
+    ] = "trades",
     recv_precision: Annotated[
         RecvPrecision,
         typer.Option("--recv-precision", help="How exactly the time of arrival is kept."),
@@ -79,14 +83,13 @@ async def collect(
     bootstrap: BootstrapOption = None,
     peer: PeerOption = None,
 ) -> int:
-    """Collect an exchange's trades as they happen, until it is stopped.
+    """Collect an exchange's trades and books as they happen, until it is stopped.
 
     They go into signed feeds of this node, which serves and announces them like `serve`, or into
     a MongoDB.  It connects again whenever the exchange goes away.
     """
-    if channels != "trades":
-        raise UsageError(f"{channels!r:.80} can not be collected yet", hint="use trades")
     source = connector(exchange)
+    wanted = _channels(source, channels)
     instruments = list({each.symbol: each for each in map(source.instrument, symbols)}.values())
     endpoint = _endpoint(source, url, os.environ)
     if endpoint.startswith("ws://") and not _is_loopback(endpoint):
@@ -101,17 +104,30 @@ async def collect(
     if to == _FEED:
         options = host_options(listen, advertise, None if no_dht else dht, bootstrap, peer)
         opening = collecting.own_feeds(
-            cli, source, instruments, options, recv_precision, nodes.append
+            cli, source, instruments, options, recv_precision, wanted, nodes.append
         )
     else:
+        if wanted != ("trades",):
+            raise UsageError("books are collected to feeds only, so far", hint="leave --to out")
         extras.load("pymongo", "operator")
         from tradercast.pipeline.mongo_sink import mongo_sink
 
         opening = mongo_sink(to, collection, source.name, recv_precision)
     with contextlib.suppress(asyncio.CancelledError):  # a signal is the end
         async with opening as sink:
-            await collecting.run(cli, source, instruments, sink, endpoint, metrics, nodes)
+            await collecting.run(cli, source, instruments, sink, endpoint, wanted, metrics, nodes)
     return 0
+
+
+def _channels(source: Connector, text: str) -> tuple[str, ...]:
+    wanted = tuple(dict.fromkeys(text.split(",")))
+    for each in wanted:
+        if each not in source.channels:
+            raise UsageError(
+                f"{each!r:.80} of {source.name} can not be collected",
+                hint=f"there are: {', '.join(source.channels)}",
+            )
+    return wanted
 
 
 def _endpoint(source: Connector, option: str | None, environ: Mapping[str, str]) -> str:

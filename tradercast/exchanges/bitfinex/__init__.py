@@ -1,4 +1,4 @@
-"""Bitfinex: public trades by WebSocket, version 2 (https://docs.bitfinex.com/docs/ws-general)."""
+"""Bitfinex: public trades and books by WebSocket, version 2 (https://docs.bitfinex.com/docs/ws-general)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ class Bitfinex:
 
     name = "bitfinex"
     url = "wss://api-pub.bitfinex.com/ws/2"
-    max_symbols = 25  # channels of one connection; it allows 20 new connections a minute
+    max_channels = 25  # of one connection; it allows 20 new connections a minute
+    channels: tuple[str, ...] = ("trades", "book")
 
     def instrument(self, text: str) -> Instrument:
         """``btcusd`` -> ``tBTCUSD``, ``avaxusd`` -> ``tAVAX:USD``; raises `BadNameError`."""
         return instrument(text)
 
-    def session(self, instruments: Sequence[Instrument], now_s: float) -> BitfinexSession:
+    def session(
+        self, instruments: Sequence[Instrument], now_s: float, channels: Sequence[str] = ("trades",)
+    ) -> BitfinexSession:
         """A new connection's state."""
-        return BitfinexSession(instruments, now_s)
+        return BitfinexSession(instruments, now_s, channels=channels)

@@ -12,14 +12,21 @@ CHECKSUM = 131_072  # of books
 PRECISION = "P0"  # every price is a level of its own
 
 
-def configure() -> str:
-    """Ask for numbered messages."""
-    return json.dumps({"event": "conf", "flags": SEQUENCE})
+LENGTH = "250"  # levels a side
 
 
-def subscribe(native: str) -> str:
-    """Ask for the trades of a symbol."""
-    return json.dumps({"event": "subscribe", "channel": "trades", "symbol": native})
+def configure(*, with_books: bool = False) -> str:
+    """Ask for numbered messages, and for books for checksums and the exchange's times."""
+    flags = SEQUENCE | CHECKSUM | TIMESTAMP if with_books else SEQUENCE
+    return json.dumps({"event": "conf", "flags": flags})
+
+
+def subscribe(native: str, channel: str = "trades") -> str:
+    """Ask for a channel of a symbol."""
+    asked = {"event": "subscribe", "channel": channel, "symbol": native}
+    if channel == "book":
+        asked |= {"prec": PRECISION, "freq": "F0", "len": LENGTH}
+    return json.dumps(asked)
 
 
 def unsubscribe(channel: int) -> str:
