@@ -15,6 +15,7 @@ from tradercast.exchanges.bitfinex.session import BitfinexSession
 from tradercast.exchanges.bitfinex.symbols import instrument
 from tradercast.exchanges.book_entries import Entry, Hole, Message
 from tradercast.pipeline.collect import BookGap
+from tradercast.pipeline.collect_metrics import collect_readings
 from tradercast.pipeline.exchange_trades import RecvPrecision, book_columns
 from tradercast.pipeline.files.bitfinex_raw import read_bitfinex_book
 
@@ -59,6 +60,9 @@ async def test_a_book_with_its_checksums_and_the_exchanges_time(bitfinex: FakeEx
     assert [each.ts_event for each in messages] == [
         (T0_MS + each.last) * 1_000_000 for each in messages
     ]
+    readings = {each.name: each.value for each in collect_readings(running.collector, "bitfinex")}
+    assert readings["tradercast_collect_book_written_total"] == 6
+    assert readings["tradercast_collect_book_durable_timestamp_seconds"] > 0
     counters = running.collector.book_counters["btcusd"]
     assert (counters.taken, counters.written, counters.gaps) == (6, 6, 0)
 

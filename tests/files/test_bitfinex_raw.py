@@ -193,6 +193,15 @@ def test_messages_wait_for_their_checksum_a_second_at_most(
     assert order(capture) == ["S1", "c2", "3", "4"]
 
 
+def test_a_checksum_that_comes_late_is_still_about_what_waits() -> None:
+    capture = started()
+    capture.checksum(START)
+    capture.say("[10,0,1]")
+    capture.say('"cs",1', wait_ms=5_000)
+
+    assert order(capture) == ["S1", "c2", "gap 3-4", "3", "c4"]
+
+
 def test_a_capture_of_which_nothing_is_settled_is_refused() -> None:
     capture = started()
 

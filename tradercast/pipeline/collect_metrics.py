@@ -20,6 +20,11 @@ _COUNTED = {
     "refused": "Refusals of the symbol by the exchange.",
     "disconnects": "Connections that ended or could not be made.",
 }
+_BOOKS_COUNTED = {
+    "taken": "Book messages and gaps that were taken.",
+    "written": "Book messages and gaps that are durable.",
+    "gaps": "Gaps of a book: lost connections, missing messages, failed checksums.",
+}
 
 
 def collect_telemetry(
@@ -59,5 +64,16 @@ def collect_readings(
             "tradercast_collect_durable_timestamp_seconds",
             "When trades last became durable.",
             counters.written_ns / NS_PER_S,
+            labels,
+        )
+    for symbol, books in tuple(collector.book_counters.items()):
+        labels = {"exchange": exchange, "symbol": symbol}
+        for name, text in _BOOKS_COUNTED.items():
+            value = getattr(books, name)
+            yield Reading(f"tradercast_collect_book_{name}_total", text, value, labels)
+        yield Reading(
+            "tradercast_collect_book_durable_timestamp_seconds",
+            "When a part of the book last became durable.",
+            books.written_ns / NS_PER_S,
             labels,
         )

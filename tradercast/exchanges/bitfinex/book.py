@@ -51,13 +51,11 @@ class BookRule:
 
     def take(self, frame: BookMessage, ts_recv: int) -> list[Entry]:
         """The entries that are settled with one more message of the channel."""
-        entries = self.beat(ts_recv)
-        is_snapshot = not self._begun and frame.checksum is None
-        if frame.checksum is not None and not self._begun:
-            return entries  # of a channel whose snapshot is not here
-        if is_snapshot and not frame.is_list:
-            return entries
+        is_snapshot = not self._begun
+        if is_snapshot and (frame.checksum is not None or not frame.is_list):
+            return []  # of a channel whose snapshot is not here
         self._begun = True
+        entries = self.beat(ts_recv) if frame.checksum is None else []
         message = _message(frame, ts_recv, is_snapshot=is_snapshot)
         entries += self._place_hole(message)
         if frame.checksum is None:
