@@ -265,6 +265,7 @@ def test_the_books_of_other_symbols_and_precisions_are_passed_over() -> None:
         ('[7,["1",1,1],4]', "no price or amount"),
         ('[7,"cs","1",4]', "a checksum that is no number"),
         ("[7,[[1,1,1]", "no JSON"),
+        ('{"event":"subscribed","channel":"book","chanId":1}', "line 5: .. is not a valid symbol"),
         ("nonsense", "line 5: no frame"),
     ],
 )

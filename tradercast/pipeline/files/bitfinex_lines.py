@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tradercast.errors import ExchangeError, InputError
+from tradercast.errors import BadNameError, ExchangeError, InputError
 from tradercast.exchanges.bitfinex.messages import CHECKSUM, PRECISION
 from tradercast.exchanges.bitfinex.parse import EventMessage, Message, parse
 from tradercast.feeds import normalise_symbol
@@ -138,9 +138,10 @@ def events_of(captures: Captures, kind: str, symbol: str | None) -> Iterator[tup
                     message = parse(matched[4], ts_recv, channels)
                 else:
                     message = parse(matched[4], ts_recv, (), channels)
-            except ExchangeError as error:
+                events = connection.hear(message, ts_recv)
+            except (ExchangeError, BadNameError) as error:
                 raise InputError(f"{name}, line {number}: {error.message}") from None
-            for event in connection.hear(message, ts_recv):
+            for event in events:
                 found = True
                 yield name, event
     if not found:
