@@ -139,6 +139,7 @@ class Listener:
                 # Kafka says the same to one whose transaction took too long: it, or Kafka, stood
                 # still meanwhile.
                 log.warning("%s, says Kafka, but none has; begun again", error.message)
+                self.counts.connected = False
                 self.counts.restarts += 1
                 self.counts.waiting = 0
             except _KafkaLostError as error:
