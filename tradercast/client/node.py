@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,10 +16,11 @@ from tradercast.addresses import Address
 from tradercast.client.holdings import Holdings
 from tradercast.client.peers import PeerPool
 from tradercast.errors import ForkError, TradercastError
+from tradercast.feed.catalog_copy import CatalogCopy
 from tradercast.feed.checkpoint_store import CheckpointStore
 from tradercast.feed.checkpoints import LogCheckpoint
 from tradercast.feed.delegation import Delegation
-from tradercast.feed.gossip import decode_note, encode_note
+from tradercast.feed.gossip import GossipNote, decode_note, encode_note
 from tradercast.feed.identity import load_or_create_node
 from tradercast.feed.incident_files import IncidentFiles
 from tradercast.feed.incidents import Incident
@@ -30,6 +31,8 @@ from tradercast.paths import DataDir
 from tradercast.swarm.discovery import Discovery
 
 _log = logging.getLogger(__name__)
+
+_MAX_COPIES = 16  # of catalogs that peers told of, and nobody asked for yet
 
 
 class Node:
@@ -63,6 +66,8 @@ class Node:
         self._discoveries: tuple[Discovery, ...] = ()
         self._joined: dict[bytes, list[bytes]] = {}
         self._heard: dict[bytes, asyncio.Event] = {}
+        self._copies: dict[bytes, CatalogCopy] = {}
+        self._later: set[asyncio.Task[None]] = set()
         self._watchers: list[Callable[[Event], None]] = []
         self._events: asyncio.Task[None] | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -90,6 +95,7 @@ class Node:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._finish(cancel=kind is not None)
         if self.pool is not None:
             await self.pool.close()
         for discovery in self._discoveries:
@@ -142,7 +148,7 @@ class Node:
         for note in heard:
             self._take_note(root, note.data)
 
-    async def tell(self, root: bytes, notes: Sequence[Delegation | LogCheckpoint]) -> None:
+    async def tell(self, root: bytes, notes: Sequence[GossipNote]) -> None:
         """Replace what is told to the peers of a publisher."""
         self._joined[root] = [encode_note(note) for note in notes]
         await self.store.topics.set(root, self._joined[root])
@@ -150,6 +156,23 @@ class Node:
     def heard(self, root: bytes) -> asyncio.Event:
         """Set when a delegation of this publisher was heard."""
         return self._heard.setdefault(root, asyncio.Event())
+
+    def copy_of(self, key: bytes) -> CatalogCopy | None:
+        """The catalog with this key as a peer told of it, checked; the longest of several."""
+        return self._copies.get(key)
+
+    def later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something beside what is asked for; this node waits for it before it ends."""
+        task = asyncio.create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+        return task
+
+    async def _finish(self, *, cancel: bool) -> None:
+        for task in (tasks := tuple(self._later)):
+            if cancel:
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def watch(self, watcher: Callable[[Event], None]) -> Callable[[], None]:
         """Call `watcher` with every event of the store; returns what ends it."""
@@ -220,10 +243,23 @@ class Node:
                 self.heard(root).set()
             elif isinstance(note, LogCheckpoint):
                 self.witness.heard(note)
+            elif isinstance(note, CatalogCopy):
+                self._take_copy(note)
         except ForkError as error:
             self.fork = error
         except TradercastError as error:
             _log.warning("a peer's note is ignored: %s", error.message)
+
+    def _take_copy(self, note: CatalogCopy) -> None:
+        known = self._copies.get(note.key)
+        if known is not None and known.checkpoint.length >= note.checkpoint.length:
+            return
+        note.verify()
+        self.witness.heard(note.checkpoint)
+        self._copies.pop(note.key, None)
+        self._copies[note.key] = note
+        if len(self._copies) > _MAX_COPIES:
+            del self._copies[next(iter(self._copies))]
 
     def _take_incident(self, evidence: Mapping[str, Any]) -> None:
         incident = Incident.of_evidence(evidence)

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from tradercast.client.node import Node
-from tradercast.errors import NoPeerError, StalledError
+from tradercast.errors import NoPeerError, StalledError, TradercastError
 from tradercast.feed.catalog import Catalog
 from tradercast.feed.catalog_log import load_catalog
 from tradercast.feed.delegation import Delegation
@@ -31,21 +31,31 @@ class OpenPublisher:
     catalog : Catalog
     core : Core
         The catalog's log.
+    news : Task or None
+        Fetches the log, while `catalog` is what a peer told of it when we met.
     """
 
     link: Link
     delegation: Delegation
     catalog: Catalog
     core: Core
+    news: asyncio.Task[None] | None = None
 
     @property
     def root(self) -> bytes:
         """The root key."""
         return self.link.root
 
+    async def settle(self) -> None:
+        """Wait until `catalog` is what the log says, if it is not yet."""
+        if self.news is not None:
+            await asyncio.wait([self.news])
+            self.news = None
+            await refresh_catalog(self.core, self.catalog, remote=False)
+
 
 async def open_publisher(
-    node: Node, link: Link, *, remote: bool, timeout_s: float = 8.0
+    node: Node, link: Link, *, remote: bool, timeout_s: float = 8.0, at_once: bool = False
 ) -> OpenPublisher:
     """Get the catalog of the publisher that a link names.
 
@@ -59,6 +69,9 @@ async def open_publisher(
         Ask peers for news.  Without it what is on the disk has to do.
     timeout_s : float
         For finding a peer, and again for its first answer.
+    at_once : bool
+        A catalog that a peer told of along with the delegation will do for the moment.  It may be
+        some seconds older than the log, which is fetched meanwhile.
 
     Raises
     ------
@@ -75,6 +88,11 @@ async def open_publisher(
         await node.pool.first_peer(timeout_s)
     delegation = await _delegation(node, link, remote=remote, timeout_s=timeout_s)
     core = await node.open_log(delegation.catalog_key)
+    copy = node.copy_of(core.key) if remote and at_once and held is None else None
+    if copy is not None:
+        held = node.publishers.remember(Link(link.root, None, link.bootstrap, link.peers))
+        news = node.later(_keep_catalog(node, core, timeout_s))
+        return OpenPublisher(held.link, delegation, Catalog.of_blocks(copy.blocks), core, news)
     catalog = await refresh_catalog(core, Catalog(), remote=remote, stall_s=timeout_s)
     if not catalog.length:
         raise NoPeerError(
@@ -85,6 +103,14 @@ async def open_publisher(
         held = node.publishers.remember(Link(link.root, None, link.bootstrap, link.peers))
         await node.remember(core)
     return OpenPublisher(held.link, delegation, catalog, core)
+
+
+async def _keep_catalog(node: Node, core: Core, stall_s: float) -> None:
+    try:
+        await refresh_catalog(core, Catalog(), remote=True, stall_s=stall_s)
+        await node.remember(core)
+    except TradercastError as error:
+        _log.warning("the catalog could not be kept here: %s", error.message)
 
 
 async def refresh_catalog(

@@ -128,7 +128,12 @@ async def resolve(
     unknown: UnknownSymbolError | None = None
     offline: NoPeerError | None = None
     opened = await asyncio.gather(
-        *(open_publisher(node, link, remote=remote, timeout_s=timeout_s) for link in links),
+        *(
+            open_publisher(
+                node, link, remote=remote, timeout_s=timeout_s, at_once=bool(target.text)
+            )
+            for link in links
+        ),
         return_exceptions=True,
     )
     for publisher in opened:
@@ -138,7 +143,7 @@ async def resolve(
             raise publisher
         else:
             try:
-                found.append((publisher, _feed_of(publisher, target, exchange, channel)))
+                found.append((publisher, await _feed_of(publisher, target, exchange, channel)))
             except UnknownSymbolError as error:
                 unknown = error
     if len(found) == 1:
@@ -154,11 +159,15 @@ async def resolve(
     raise reason
 
 
-def _feed_of(
+async def _feed_of(
     publisher: OpenPublisher, target: Target, exchange: str | None, channel: str | None
 ) -> FeedId:
     if target.text:
-        return publisher.catalog.resolve(target.text, exchange=exchange, channel=channel)
+        try:
+            return publisher.catalog.resolve(target.text, exchange=exchange, channel=channel)
+        except UnknownSymbolError:
+            await publisher.settle()
+            return publisher.catalog.resolve(target.text, exchange=exchange, channel=channel)
     feeds = [entry.feed for entry in publisher.catalog.feeds()]
     if len(feeds) == 1:
         return feeds[0]

@@ -13,11 +13,10 @@ from tradercast.client.holdings import Holding
 from tradercast.client.node import Node
 from tradercast.client.publisher import OpenPublisher, open_publisher, refresh_catalog
 from tradercast.errors import SidecarLostError, TradercastError
-from tradercast.feed.checkpoints import LogCheckpoint
-from tradercast.feed.delegation import Delegation
-from tradercast.feed.gossip import MAX_NOTES
+from tradercast.feed.catalog_copy import copy_catalog
+from tradercast.feed.gossip import MAX_NOTES, GossipNote
 from tradercast.links import Link
-from tradercast.log import Event
+from tradercast.log import Core, Event
 from tradercast.swarm.announcement import Announcement, topic_of_core, topic_of_root
 from tradercast.swarm.discovery import Discovery
 
@@ -46,7 +45,7 @@ class Server:
         self._advertise = advertise
         self._publishers: dict[bytes, OpenPublisher] = {}
         self._feeds: dict[Holding, OpenFeed] = {}
-        self._told: dict[bytes, list[Delegation | LogCheckpoint]] = {}
+        self._told: dict[bytes, list[GossipNote]] = {}
         self._news = asyncio.Event()
 
     @property
@@ -124,15 +123,20 @@ class Server:
                 _log.info("not announced at %s: %s", directory, error.message)
 
     async def _tell(self) -> None:
-        """Give peers the delegation, and the signed state of the logs that are held."""
+        """Give peers the delegation, the catalog, and the signed state of the logs held."""
         for root, publisher in self._publishers.items():
-            notes: list[Delegation | LogCheckpoint] = [publisher.delegation]
-            cores = [publisher.core]
+            notes: list[GossipNote] = []
+            catalog = await self._node.remember(publisher.core)
+            if catalog is not None:
+                copy = await copy_catalog(publisher.core, catalog)
+                notes.append(copy or catalog)  # before the delegation, which readers wait for
+            notes.append(publisher.delegation)
+            cores: list[Core] = []
             for holding, feed in self._feeds.items():
                 if holding.root == root:
                     for segment in feed.segments:
                         cores += [segment.reader.archive, segment.reader.tail]
-            for core in cores[: MAX_NOTES - 1]:
+            for core in cores[: MAX_NOTES - len(notes)]:
                 checkpoint = await self._node.remember(core)
                 if checkpoint is not None:
                     notes.append(checkpoint)

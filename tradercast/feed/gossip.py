@@ -1,30 +1,33 @@
-"""The notes that peers exchange beside replication: delegations and checkpoints."""
+"""The notes that peers exchange beside replication: delegations, checkpoints, small catalogs."""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
 from tradercast.errors import FormatError
+from tradercast.feed.catalog_copy import CatalogCopy
 from tradercast.feed.checkpoints import LogCheckpoint
 from tradercast.feed.delegation import Delegation
 
-GossipNote: TypeAlias = Delegation | LogCheckpoint
+GossipNote: TypeAlias = Delegation | LogCheckpoint | CatalogCopy
 
 MAX_NOTES = 64
 _DELEGATION = b"D"
 _CHECKPOINT = b"C"
+_CATALOG = b"K"
+_LETTERS = {Delegation: _DELEGATION, LogCheckpoint: _CHECKPOINT, CatalogCopy: _CATALOG}
 
 
 def encode_note(note: GossipNote) -> bytes:
     """The bytes of a note: one letter and what it is."""
-    return (_DELEGATION if isinstance(note, Delegation) else _CHECKPOINT) + note.encode()
+    return _LETTERS[type(note)] + note.encode()
 
 
 def decode_note(data: bytes) -> GossipNote | None:
     """Read a peer's note; `None` is a kind of note that this program does not know.
 
     The signature of a delegation is checked here, that of a checkpoint when it is compared
-    with the one kept (`CheckpointStore.check`).
+    with the one kept (`CheckpointStore.check`), and a catalog by its `verify`.
 
     Raises
     ------
@@ -40,4 +43,6 @@ def decode_note(data: bytes) -> GossipNote | None:
         return Delegation.decode(rest)
     if letter == _CHECKPOINT:
         return LogCheckpoint.decode(rest)
+    if letter == _CATALOG:
+        return CatalogCopy.decode(rest)
     return None
