@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import zlib
@@ -73,6 +74,7 @@ def _set(side: Side, levels: list[list[str]]) -> None:
             side.pop(at, None)
 
 
+@functools.cache  # the same prices again and again
 def _units(text: str) -> int:
     whole, _, part = text.partition(".")
     assert len(part) <= 8
