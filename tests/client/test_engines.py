@@ -24,11 +24,13 @@ from support.real_data import real
 from tradercast.book_levels import BookSide
 from tradercast.book_messages import BookMessages
 from tradercast.client import engines
+from tradercast.client.bbo import BboResult
 from tradercast.client.book_snapshots import BookSnapshots
 from tradercast.client.candle_results import CandlesResult
 from tradercast.client.engines import CLEAR, DEPTH, EXCH, LOCAL, SNAPSHOT, TRADE
 from tradercast.client.results import TradesResult
 from tradercast.feeds import FeedId
+from tradercast.market.bbo import BestPrices
 from tradercast.market.book import Book
 from tradercast.market.book_steps import BookSteps
 from tradercast.market.candles import candles_of
@@ -184,6 +186,24 @@ def test_nautilus_trader_itself_takes_all_three(
     assert len(seen) == int(quotes.valid.sum())
     assert all(quote.bid_price < quote.ask_price for quote in seen)
     assert [float(bar.close) for bar in bars] == pytest.approx(hour.to_numpy()["close"].tolist())
+
+
+def test_quotes_are_the_best_levels_of_steps_and_of_changes(
+    capture: tuple[Trades, BookMessages], book: Book
+) -> None:
+    steps = engines.nautilus_quotes(quotes_of(capture[1]))
+    prices = BestPrices(0, 2**62)
+    prices.begin()
+    rows = prices.take(0, None, capture[1])
+    changes = engines.nautilus_quotes(BboResult(FeedId("binance", "btcusdt", "book"), rows))
+    bid, ask = book.best(BookSide.BID), book.best(BookSide.ASK)
+
+    assert steps.columns.tolist() == changes.columns.tolist()
+    assert bid is not None
+    assert ask is not None
+    expected = [float(bid[0]), float(ask[0]), float(bid[1]), float(ask[1])]
+    assert changes.iloc[-1].tolist() == expected
+    assert len(changes) > len(steps) > 10
 
 
 def quotes_of(book: BookMessages) -> BookSnapshots:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tradercast.book_levels import BookSide
 from tradercast.book_messages import BookMessages
 from tradercast.client import extras
+from tradercast.client.bbo import BboResult
 from tradercast.client.book_snapshots import BookSnapshots
 from tradercast.client.candle_results import CandlesResult
 from tradercast.client.results import TradesResult
@@ -126,20 +127,21 @@ def nautilus_trades(trades: TradesResult) -> pd.DataFrame:
     return ready
 
 
-def nautilus_quotes(books: BookSnapshots) -> pd.DataFrame:
-    """The best levels for nautilus_trader's ``QuoteTickDataWrangler``.
+def nautilus_quotes(books: BboResult | BookSnapshots) -> pd.DataFrame:
+    """Best bids and asks for nautilus_trader's ``QuoteTickDataWrangler``.
 
-    Columns ``bid_price, ask_price, bid_size, ask_size``, a row each step at which the book is
-    that of the exchange and has both sides.
+    Columns ``bid_price, ask_price, bid_size, ask_size``: a row for each change of `client.bbo`, or
+    for each step of `client.book_snapshots`, at which the book is that of the exchange and has
+    both sides.
     """
-    frame = books.to_pandas()
     names = {
         "bid_px_00": "bid_price",
         "ask_px_00": "ask_price",
         "bid_sz_00": "bid_size",
         "ask_sz_00": "ask_size",
     }
-    ready: pd.DataFrame = frame[frame["valid"]][[*names]].rename(columns=names).dropna()
+    frame = books.to_pandas().rename(columns=names)
+    ready: pd.DataFrame = frame[frame["valid"]][[*names.values()]].dropna()
     return ready.rename_axis("timestamp")
 
 
