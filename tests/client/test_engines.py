@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import gzip
 import importlib.util
-import itertools
 import json
 import subprocess
 import sys
@@ -17,9 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from support import captures
-from support.captures import SPOT
+from support.captures import first_lines
 from support.feeds import market
-from support.real_data import real
 
 from tradercast.book_levels import BookSide
 from tradercast.book_messages import BookMessages
@@ -39,14 +36,14 @@ from tradercast.pipeline.files.binance_raw import read_book
 from tradercast.pipeline.files.binance_trades import read_capture_trades
 from tradercast.records import Trades
 
+NO_ENGINES = "no engines, which take 1.5 GB: pip install -e '.[engines]'"
 HFTBACKTEST = Path(captures.__file__).with_name("hftbacktest_run.py")
 
 
 @pytest.fixture(scope="module")
 def capture() -> tuple[Trades, BookMessages]:
     """Trades and book of the first minutes of a real capture."""
-    with gzip.open(real("l2") / SPOT[0]) as file:
-        lines = list(itertools.islice((each for each in file if b"bookTicker" not in each), 4_000))
+    lines = first_lines(4_000)
     trades = Trades.concat(list(read_capture_trades([("capture", lines)])))
     return trades, BookMessages.concat(list(read_book([("capture", lines)])))
 
@@ -129,7 +126,7 @@ def test_what_arrives_out_of_the_exchange_s_order_is_put_twice() -> None:
 
 def test_hftbacktest_itself_sees_the_same_book(events: Any, book: Book, tmp_path: Path) -> None:
     if importlib.util.find_spec("hftbacktest") is None:
-        pytest.skip("pip install -e '.[engines]'")
+        pytest.skip(NO_ENGINES)
     file = tmp_path / "events.npz"
     np.savez_compressed(file, data=events)
     run = subprocess.run([sys.executable, HFTBACKTEST, file], stdout=subprocess.PIPE, check=True)
@@ -167,7 +164,7 @@ def test_bars_are_indexed_by_their_end(hour: CandlesResult) -> None:
 def test_nautilus_trader_itself_takes_all_three(
     hour: CandlesResult, capture: tuple[Trades, BookMessages]
 ) -> None:
-    pytest.importorskip("nautilus_trader", reason="pip install -e '.[engines]'")
+    pytest.importorskip("nautilus_trader", reason=NO_ENGINES)
     from nautilus_trader.model.data import BarType
     from nautilus_trader.persistence import wranglers
     from nautilus_trader.test_kit.providers import TestInstrumentProvider

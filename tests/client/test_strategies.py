@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import itertools
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
@@ -12,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.captures import SPOT
+from support.captures import first_lines
 from support.commands import Machine, machine
-from support.real_data import real
 
 import tradercast
 from examples import market_making, moving_averages
@@ -35,7 +32,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     root = tmp_path_factory.mktemp("capture")
     capture = root / "capture.jsonl"
     with machine(root) as made:
-        capture.write_bytes(b"".join(some_lines()))
+        capture.write_bytes(b"".join(first_lines(4_000)))
         for channel in BOTH:
             named = {"exchange": "binance", "symbol": "btcusdt", "format": "binance-raw"}
             made.publish(capture, channel=channel, **named)
@@ -45,11 +42,6 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 @pytest.fixture(scope="module")
 def data_dir(published: Machine) -> Path:
     return published.data_dir
-
-
-def some_lines() -> Iterator[bytes]:
-    with gzip.open(real("l2") / SPOT[0]) as file:
-        yield from itertools.islice((line for line in file if b"bookTicker" not in line), 4_000)
 
 
 @pytest.fixture(scope="module")

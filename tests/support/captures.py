@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import gzip
+import itertools
 import json
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from support.real_data import real
 
 from tradercast.book_levels import BookSide
 from tradercast.market.book import Book
@@ -15,6 +18,12 @@ from tradercast.market.book import Book
 SPOT = ("binance_spot_btcusdt_20240808.jsonl.gz", "binance_spot_btcusdt_20240809.jsonl.gz")
 Side = dict[int, int]
 FUTURES = ("binance_usdm_btcusdt_20240808.jsonl.gz",)
+
+
+def first_lines(count: int) -> list[bytes]:
+    """The first lines of the first capture that are about trades or the book."""
+    with gzip.open(real("l2") / SPOT[0]) as file:
+        return list(itertools.islice((each for each in file if b"bookTicker" not in each), count))
 
 
 def lines_of(folder: Path, names: tuple[str, ...]) -> list[bytes]:
