@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.captures import SPOT
-from support.commands import machine
+from support.commands import Machine, machine
 from support.real_data import real
 
 import tradercast
@@ -33,8 +33,8 @@ def capture() -> Path:
 
 
 @pytest.fixture(scope="module")
-def published(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A data directory with the whole capture, and with one that has a hole."""
+def publisher(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A node with the whole capture, and with one that has a hole."""
     root = tmp_path_factory.mktemp("captures")
     holey = root / "holey.jsonl"
     holey.write_bytes(b"".join(holed(capture)))
@@ -42,7 +42,12 @@ def published(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         for channel in BOTH:
             made.publish(capture, channel=channel, **NAMED)
             made.publish(holey, channel=channel, **{**NAMED, "exchange": "holey"})
-        yield made.data_dir
+        yield made
+
+
+@pytest.fixture(scope="module")
+def published(publisher: Machine) -> Path:
+    return publisher.data_dir
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +162,17 @@ def test_a_hole_is_a_gap_and_the_book_is_not_valid_behind_it(client: tradercast.
     assert all(e.data.valid for e in books[cut - 100 : cut])
     assert not any(e.data.valid for e in books[cut + 1 : again])
     assert all(e.data.valid for e in books[again:])
+
+
+def test_the_command_lists_the_gaps_of_all_channels_by_time(publisher: Machine) -> None:
+    lines = publisher.run("gaps", "holey/btcusdt")
+
+    assert {line["feed"] for line in lines} == {"holey/btcusdt/trades", "holey/btcusdt/book"}
+    times = [line["ts_before"] for line in lines]
+    assert times == sorted(times)
+    [book] = publisher.run("gaps", "holey/btcusdt/book")
+    assert book in lines
+    assert publisher.run("gaps", "holey/btcusdt", "--channel", "book") == [book]
 
 
 def of_book(events: list[ReplayEvent]) -> list[ReplayEvent]:

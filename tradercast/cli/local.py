@@ -31,6 +31,18 @@ async def open_local(
     return await open_feed(node, publisher, feed, remote=False)
 
 
+async def with_other_channels(node: Node, feed: OpenFeed) -> list[OpenFeed]:
+    """A feed, and those of its symbol's other channels of which something is here."""
+    others = [
+        held.feed
+        for held in node.holdings.all()
+        if held.root == feed.publisher.root
+        and held.feed != feed.feed
+        and (held.feed.exchange, held.feed.symbol) == (feed.feed.exchange, feed.feed.symbol)
+    ]
+    return [feed, *[await open_feed(node, feed.publisher, each, remote=False) for each in others]]
+
+
 async def chosen_feeds(
     node: Node, text: str | None, *, exchange: str | None, channel: str | None
 ) -> list[OpenFeed]:
