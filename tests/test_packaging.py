@@ -17,8 +17,8 @@ SIDECAR = "tradercast/_sidecar/"
 pytestmark = pytest.mark.timeout(600)
 
 
-def build(folder, native=None):
-    environment = {**os.environ, "TRADERCAST_TARGET": native} if native else None
+def build(folder, native):
+    environment = {**os.environ, "TRADERCAST_TARGET": native}
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder],
         cwd=ROOT,
@@ -43,8 +43,30 @@ def test_the_sidecars_packages_are_locked_without_naming_a_registry():
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("wheel"))
+def empty(tmp_path_factory):
+    """The folder of the commands of an empty environment."""
+    folder = tmp_path_factory.mktemp("empty") / "venv"
+    venv.create(folder, with_pip=True)
+    return folder / "bin"
+
+
+def pip(empty, *arguments):
+    """Run pip where there is no Node.js."""
+    subprocess.run(
+        [empty / "pip", *arguments],
+        env={**os.environ, "PATH": "/nonexistent"},
+        stdin=subprocess.DEVNULL,
+        check=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(empty, tmp_path_factory):
+    """What ``pip install .`` builds and installs."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip(empty, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT)
+    [made] = folder.glob("*.whl")
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -127,17 +149,10 @@ def test_a_wheel_for_another_platform_has_that_ones_parts(native, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The folder of the commands of an empty environment, after ``pip install .`` without Node."""
-    folder = tmp_path_factory.mktemp("empty") / "venv"
-    venv.create(folder, with_pip=True)
-    subprocess.run(
-        [folder / "bin" / "pip", "install", "--quiet", ROOT],
-        env={**os.environ, "PATH": "/nonexistent"},
-        stdin=subprocess.DEVNULL,
-        check=True,
-    )
-    return folder / "bin"
+def installed(empty, wheel):
+    """The same environment with Tradercast in it."""
+    pip(empty, "install", "--quiet", wheel)
+    return empty
 
 
 @pytest.fixture
