@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 import sys
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from golden_files import write
 from support.candle_rows import MINUTE, START, candle, candles_of_rows, gap
 
 from tradercast import chunks
@@ -91,19 +90,5 @@ MAKERS: dict[str, Callable[[], Golden]] = {
 }
 
 
-def write() -> None:
-    """Write all golden files."""
-    GOLDEN.mkdir(exist_ok=True)
-    sums = {}
-    for name, make in MAKERS.items():
-        golden = json.loads(json.dumps(make()))
-        block = block_of(golden)
-        (GOLDEN / f"{name}.json").write_text(json.dumps(golden) + "\n")
-        (GOLDEN / f"{name}.bin").write_bytes(block)
-        sums[name] = hashlib.blake2b(block, digest_size=32).hexdigest()
-    lines = [f"{digest}  {name}\n" for name, digest in sorted(sums.items())]
-    (GOLDEN / "BLAKE2B").write_text("".join(lines))
-
-
 if __name__ == "__main__":
-    write()
+    write(GOLDEN, MAKERS, block_of)
