@@ -55,17 +55,25 @@ class BulkChannel {
     return this._asked.size
   }
 
-  /** Resolves with how many of the blocks came, were right and are stored: the first ones. */
+  /** What is asked for, by whomever, as {blocks, answer}. */
+  underWay() {
+    return this._asked.values()
+  }
+
+  /**
+   * Asks for blocks, and gives this as {blocks, answer}: the answer is how many of them came, were
+   * right and are stored, the first ones.
+   */
   request(blocks) {
-    const { state } = this.core
+    const { fork, length, roots } = this.core.state
+    if (!this.usable) return { blocks, answer: Promise.resolve(0) }
     const id = this._nextId++
-    const { fork, length, roots } = state
-    return new Promise((resolve) => {
-      if (!this.usable) return resolve(0)
-      if (this._asked.size === 0) this.progressMs = Date.now()
-      this._asked.set(id, { blocks, fork, length, roots, at: Date.now(), resolve })
-      this._channel.messages[0].send({ id, fork, length, blocks })
-    })
+    const asked = { blocks, fork, length, roots, at: Date.now(), resolve: null, answer: null }
+    asked.answer = new Promise((resolve) => (asked.resolve = resolve))
+    if (this._asked.size === 0) this.progressMs = asked.at
+    this._asked.set(id, asked)
+    this._channel.messages[0].send({ id, fork, length, blocks })
+    return asked
   }
 
   async _onreply({ id, values, beside }) {

@@ -18,6 +18,7 @@ class BulkFetch {
     this._onfree = onfree
     this._batches = new Set() // that are waited for
     this._slow = new Set() // channels that owe an answer for too long
+    this._known = new WeakSet() // requests that are ours, or that were looked at
   }
 
   get busy() {
@@ -40,6 +41,7 @@ class BulkFetch {
   /** Asks for what it can of the ranges of `queue`, from its front, and takes that out of it. */
   ask(queue) {
     let channels = this._channels()
+    for (const channel of channels) this._join(channel, queue)
     while (channels.length > 0 && queue.length > 0)
       channels = channels.filter((channel) => this._askOne(channel, queue))
   }
@@ -80,15 +82,32 @@ class BulkFetch {
     return Math.max(1, Math.min(MAX_BULK_BLOCKS, Math.floor(channel.batchBytes / average)))
   }
 
+  // What another fetch has asked for comes anyway, also where that one has ended: a command that is
+  // killed and begins again would have all that was under way sent twice.
+  _join(channel, queue) {
+    for (const asked of channel.underWay()) {
+      if (this._known.has(asked)) continue
+      this._known.add(asked)
+      const theirs = new Set(asked.blocks)
+      const blocks = takeFirst(queue, theirs.size, (block) => theirs.has(block))
+      if (blocks.length > 0) this._await(channel, asked, blocks)
+    }
+  }
+
   _send(channel, blocks) {
+    const asked = channel.request(blocks)
+    this._known.add(asked)
+    this._await(channel, asked, blocks)
+  }
+
+  _await(channel, asked, blocks) {
     const batch = { channel, blocks, timer: null }
     this._batches.add(batch)
-    const answer = channel.request(blocks)
     this._watch(batch)
-    answer.then((stored) => {
+    asked.answer.then((stored) => {
       clearTimeout(batch.timer)
       this._slow.delete(channel)
-      if (this._batches.delete(batch) && stored < blocks.length) this._back(blocks, stored > 0)
+      if (this._batches.delete(batch)) this._back(blocks, stored > 0)
       this._onfree()
     })
   }

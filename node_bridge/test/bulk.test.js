@@ -28,14 +28,14 @@ function tree(values) {
   return { nodes, roots }
 }
 
-/** Counts what comes in bulk of one log. */
-function countBulk(bridge, key) {
+/** Counts the blocks of one log that come in bulk, or with `gave`, that are given. */
+function countBulk(bridge, key, method = 'took') {
   const core = [...bridge.sidecar.store.cores.values()].find((c) => c.key.equals(key))
-  const took = core.took.bind(core)
+  const original = core[method].bind(core)
   const counted = { count: 0 }
-  core.took = (...args) => {
+  core[method] = (...args) => {
     counted.count++
-    took(...args)
+    original(...args)
   }
   return counted
 }
@@ -122,6 +122,24 @@ test('what came in bulk is served on, to our own kind and to stock Hypercore', a
   assert.equal(inBulk.count, 99)
   assert.deepEqual(values.get(77), blocks(200, { size: 3000 })[77])
   assert.deepEqual(block, blocks(200, { size: 3000 })[151])
+})
+
+test('what one read is sent in bulk is not sent again to another', async (t) => {
+  const [writer, reader] = [await create(t), await create(t)]
+  const { key } = await write(writer, 400, { size: 3000 })
+  await replicate(reader, writer)
+  const { handle } = await reader.call('core.open', { key })
+  const odd = Array.from({ length: 200 }, (_, i) => [2 * i + 1, 2 * i + 2])
+  await reader.read(handle, [[1, 2]], { wait: true })
+  const given = countBulk(writer, key, 'gave')
+
+  const reads = [odd, odd.slice(50), odd].map((some) => reader.read(handle, some, { wait: true }))
+  const [first, second, third] = await Promise.all(reads)
+
+  assert.equal(given.count, 199)
+  assert.equal(first.order.length, 200)
+  assert.equal(second.order.length, 150)
+  assert.deepEqual(third.blocks.get(399), blocks(400, { size: 3000 })[399])
 })
 
 test('a log that grew since is read in bulk as well', async (t) => {

@@ -238,7 +238,7 @@ def test_an_exchange_elsewhere_without_encryption_is_warned_of(
         (["binanse", "btcusd"], "no connector for the exchange 'binanse'"),
         (["bitfinex", "../x"], "'../x' is not a valid symbol"),
         (["bitfinex", "abcdefghi"], "where the quote currency"),
-        (["bitfinex", "btcusd", "--channels", "book"], "'book' can not be collected yet"),
+        (["bitfinex", "btcusd", "--channels", "candles"], "'candles' of bitfinex can not be"),
         (["bitfinex", "btcusd", "--url", "http://127.0.0.1:1"], "no WebSocket address"),
         (["bitfinex", "btcusd", "--to", "postgres://u:secret@h/db"], "begins with mongodb://"),
         (["bitfinex", "btcusd", "--to", "mongodb://u:secret@127.0.0.1"], "which database"),
