@@ -118,10 +118,12 @@ def test_the_merge_is_a_stable_sort_however_the_runs_are_cut(feeds, random) -> N
         if batch is not None:
             given_out.extend((e.ts, e.feed.symbol, e.seq) for e in events_of(batch))
 
-    while any(merge.is_waited_for(at) for at in range(len(feeds))):
-        at = random.choice([at for at in range(len(feeds)) if merge.is_waited_for(at)])
+    not_over = list(range(len(feeds)))
+    while not_over:
+        at = random.choice(not_over)
         if not waiting[at]:
             merge.pass_over(at)
+            not_over.remove(at)
         else:
             times = [newest[at] + time for time in sorted(waiting[at].pop(0))]
             newest[at] = max([newest[at], *times])

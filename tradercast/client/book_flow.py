@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tradercast.book_levels import BookSide, Levels
 from tradercast.decimals import Decimals
-from tradercast.market.exact import Whole, run_sums, to_decimals
+from tradercast.market.exact import Whole, run_sums, runs_of, to_decimals
 from tradercast.records import Gap, Side, Trades
 from tradercast.rows import I64
 
@@ -101,11 +101,8 @@ def _sums(wanted: I64, keys: I64, values: Whole) -> Whole:
     if not len(keys):
         return np.zeros(len(wanted), values.dtype)
     order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    is_first = np.ones(len(keys), np.bool_)
-    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
-    starts = np.flatnonzero(is_first)
-    sums, keys = run_sums(values[order], starts), keys[starts]
+    keys, starts = runs_of(keys[order])
+    sums = run_sums(values[order], starts)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     found: Whole = np.where(keys[at] == wanted, sums[at], 0)
     return found

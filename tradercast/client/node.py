@@ -169,9 +169,9 @@ class Node:
         return task
 
     async def _finish(self, *, cancel: bool) -> None:
-        for task in (tasks := tuple(self._later)):
-            if cancel:
-                task.cancel()
+        tasks = tuple(self._later)
+        for task in tasks if cancel else ():
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def watch(self, watcher: Callable[[Event], None]) -> Callable[[], None]:

@@ -66,14 +66,7 @@ def _csv_slab(run: Trades) -> bytes:
             b",",
             _recv(run, b""),
             b",",
-            _ids(run, b"", b"", _csv_id),
-            b",",
-            cells.words(run.side, SIDES),
-            b",",
-            cells.decimals(run.price),
-            b",",
-            cells.decimals(run.size),
-            b"\n",
+            *_csv_trade(run),
         ],
     )
 
@@ -90,16 +83,23 @@ def _tardis_slab(run: Trades, names: bytes) -> bytes:
             b",",
             b"" if recv is None else cells.times(recv, b""),
             b",",
-            _ids(run, b"", b"", _csv_id),
-            b",",
-            cells.words(run.side, SIDES),
-            b",",
-            cells.decimals(run.price),
-            b",",
-            cells.decimals(run.size),
-            b"\n",
+            *_csv_trade(run),
         ],
     )
+
+
+def _csv_trade(run: Trades) -> list[U8 | bytes]:
+    """The cells that all kinds of CSV end with: id, side, price, size."""
+    return [
+        _ids(run, b"", b"", _csv_id),
+        b",",
+        cells.words(run.side, SIDES),
+        b",",
+        cells.decimals(run.price),
+        b",",
+        cells.decimals(run.size),
+        b"\n",
+    ]
 
 
 def _jsonl_slab(run: Trades) -> bytes:

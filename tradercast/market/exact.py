@@ -58,6 +58,14 @@ def running_sum(whole: Whole) -> Whole:
     return np.add.accumulate(whole)
 
 
+def runs_of(rising: Whole) -> tuple[Whole, I64]:
+    """Each value of a rising column once, and the row at which its run begins."""
+    is_first = np.ones(len(rising), np.bool_)
+    np.not_equal(rising[1:], rising[:-1], out=is_first[1:])
+    starts = np.flatnonzero(is_first)
+    return rising[starts], starts
+
+
 def run_sums(whole: Whole, at: I64) -> Whole:
     """The sums of the runs that begin at the rows `at`, exactly."""
     if whole.dtype == np.int64 and len(whole):

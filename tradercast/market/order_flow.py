@@ -10,7 +10,15 @@ from tradercast.book_levels import BookSide, Levels
 from tradercast.book_messages import BookMessages
 from tradercast.decimals import Decimals
 from tradercast.market.book import Book
-from tradercast.market.exact import Whole, run_sums, scale_up, to_decimals, to_whole, unit_of
+from tradercast.market.exact import (
+    Whole,
+    run_sums,
+    runs_of,
+    scale_up,
+    to_decimals,
+    to_whole,
+    unit_of,
+)
 
 
 @dataclass(slots=True)
@@ -63,7 +71,7 @@ class OrderFlow:
         size_unit = min(part.units[1] for part in parts)
         price = np.concatenate([scale_up(part.price, part.units[0] - price_unit) for part in parts])
         order = np.argsort(price, kind="stable")
-        price, starts = _unique(price[order])
+        price, starts = runs_of(price[order])
         wanted = to_whole(levels.price, price_unit)
         at = np.minimum(np.searchsorted(price, wanted), len(price) - 1)
         hit = price[at] == wanted
@@ -86,7 +94,7 @@ class OrderFlow:
 def _summed(book: Book, side: BookSide, units: tuple[int, int], price: Whole, size: Whole) -> _Part:
     order = np.argsort(price, kind="stable")
     price, size = price[order], size[order]
-    prices, starts = _unique(price)
+    prices, starts = runs_of(price)
     before = np.empty_like(size, dtype=np.result_type(size, held := book.sizes_at(side, prices)))
     before[1:] = size[:-1]
     before[starts] = held
@@ -94,11 +102,3 @@ def _summed(book: Book, side: BookSide, units: tuple[int, int], price: Whole, si
     added = run_sums(np.where(change > 0, change, 0), starts)
     removed = run_sums(np.where(change < 0, -change, 0), starts)
     return _Part(units, prices, added, removed)
-
-
-def _unique(rising: Whole) -> tuple[Whole, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Each value once, and the row at which its run begins."""
-    is_first = np.ones(len(rising), np.bool_)
-    np.not_equal(rising[1:], rising[:-1], out=is_first[1:])
-    starts = np.flatnonzero(is_first)
-    return rising[starts], starts

@@ -128,10 +128,6 @@ class Merge:
         """What is added from now on is new."""
         self._live = True
 
-    def is_waited_for(self, feed: int) -> bool:
-        """Whether others can not go on without more of a feed."""
-        return self._waited_for[feed]
-
     def is_empty(self, feed: int) -> bool:
         """Whether nothing of a feed is left to give."""
         return not self._parts[feed]
