@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def entry(channel: str = "trades", **more: str) -> FeedEntry:
 def written(
     path: Path, layout: Any, of: FeedEntry, *runs: Any, interval: str | None = None
 ) -> Path:
-    with open_export(path, writer=engine_writer(layout, of, interval)) as file:
+    with open_export(path, writer=engine_writer(layout, of, interval, path.suffix)) as file:
         for run in runs:
             file.write(run)
     return path
@@ -59,6 +60,22 @@ def test_trades_for_freqtrade(tmp_path: Path) -> None:
     assert frame["side"].isna().tolist() == [False] * len(MARKET) + [True]
     assert frame["type"].isna().all()
     assert (frame["cost"] == frame["price"] * frame["amount"]).all()
+
+
+def test_the_other_formats_of_freqtrade_hold_the_same(tmp_path: Path) -> None:
+    for interval, time in ((None, "timestamp"), ("1m", "date")):
+        runs = MARKET[:10], MARKET[10:]
+        feather, parquet, rows = (
+            written(tmp_path / f"x{end}", "freqtrade", entry(), *runs, interval=interval)
+            for end in (".feather", ".parquet", ".json")
+        )
+        frame = pd.read_feather(feather)
+        pd.testing.assert_frame_equal(frame, pd.read_parquet(parquet))
+        frame[time] = frame[time].astype(np.int64)
+        plain = frame.astype(object).where(frame.notna(), None)
+        assert json.loads(rows.read_bytes()) == plain.to_numpy().tolist()
+    empty = written(tmp_path / "empty.json", "freqtrade", entry())
+    assert json.loads(empty.read_bytes()) == []
 
 
 @pytest.mark.parametrize("interval", ["1m", "1h"])

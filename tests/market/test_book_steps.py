@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +15,7 @@ from support.books import ASK, BID, gap, messages, messages_of, row
 from tradercast.book_levels import BookSide, Keyframe
 from tradercast.book_messages import BookMessages
 from tradercast.client.book_snapshots import BookSnapshots, Steps
+from tradercast.client.step_files import write_steps
 from tradercast.errors import UsageError
 from tradercast.feed.book_at import book_until
 from tradercast.feeds import FeedId
@@ -88,6 +93,26 @@ def test_frames_of_steps() -> None:
     assert pandas.index[1] == pd.Timestamp(1, unit="s", tz="UTC")
     assert pandas["spread"].dropna().tolist() == [0.3, 0.2, 0.5]
     assert polars.width == len(pandas.columns) + 1 == 4 + 2 * 2 * 4
+
+
+def test_csv_of_steps_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    steps = Steps.parse(0, 9 * S, "1s", 2)
+    columns = BookSnapshots(FEED, steps.times, 2, taken(steps.times.tolist(), parts(RUN, [])))
+
+    write_steps(tmp_path / "x.csv", columns)
+
+    expected = columns.to_numpy()
+    with (tmp_path / "x.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(expected)
+    assert [row["valid"] == "true" for row in rows] == expected["valid"].tolist()
+    for name in set(expected) - {"valid"}:
+        absent = -1 if "_ct_" in name else np.nan
+        found = [float(row[name]) if row[name] else absent for row in rows]
+        np.testing.assert_array_equal(found, expected[name], name)
+    first = (tmp_path / "x.csv").read_text().splitlines()[2]
+    assert first == "1000000000,true,1.25,0.3,1.1,4,2,4.4,1,3,,3,1.4,1,,1.4,,,,"
 
 
 def test_steps_without_any_book() -> None:

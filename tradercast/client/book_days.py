@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import IO
 
-from tradercast.client import extras
 from tradercast.client.book_snapshots import BookSnapshots, Steps
 from tradercast.client.books import take_steps, traded_between
-from tradercast.client.export import Kind, kind_of, open_export
+from tradercast.client.export import kind_of
 from tradercast.client.feed import OpenFeed
 from tradercast.client.missing import tell_missing
+from tradercast.client.step_files import write_steps
 from tradercast.errors import UsageError
 from tradercast.feed.reader import ReadReport
 from tradercast.timerange import NS_PER_DAY, TimeRange, format_time_ns
@@ -92,7 +90,7 @@ class BookDays:
                 tell_missing(self.book.feed, TimeRange(start, end), report, "raise")
             date = format_time_ns(day)[:10]
             path = self.out.with_stem(f"{self.out.stem}-{date}")
-            await asyncio.to_thread(_write, path, found)
+            await asyncio.to_thread(write_steps, path, found)
             yield Day(path, date, len(found), int(found.valid.sum()), report)
 
     async def _snapshots(
@@ -110,32 +108,3 @@ class BookDays:
             traded = await traded_between(self.trades, plans, steps.times, report)
         found = BookSnapshots(self.book.feed, steps.times, self.depth, taken, traded)
         return found[int(steps.times[0] < start) :], report
-
-
-class _TableWriter:
-    def __init__(self, file: IO[bytes], kind: Kind) -> None:
-        self._file = file
-        self._arrow = extras.load("pyarrow", "arrow")
-        self._format = extras.load("pyarrow.csv" if kind == "csv" else "pyarrow.parquet", "arrow")
-        self._is_csv = kind == "csv"
-
-    def write(self, records: BookSnapshots) -> None:
-        table = records.to_arrow()
-        if self._is_csv:
-            table = table.set_column(0, "ts", table["ts"].cast(self._arrow.int64()))
-            self._file.write(",".join(table.column_names).encode() + b"\n")
-            options = self._format.WriteOptions(include_header=False, quoting_style="none")
-            self._format.write_csv(table, self._file, options)
-        else:
-            self._format.write_table(table, self._file, compression="zstd")
-
-    def finish(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
-
-
-def _write(path: Path, found: BookSnapshots) -> None:
-    with open_export(path, writer=partial(_TableWriter, kind=kind_of(path))) as out:
-        out.write(found)

@@ -78,7 +78,7 @@ async def export(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="tardis-csv, freqtrade (.feather), hftbacktest (.npz).",
+            help="tardis-csv, freqtrade (.feather, .parquet, .json), hftbacktest (.npz).",
         ),
     ] = None,
     interval: Annotated[
@@ -127,7 +127,8 @@ async def export(
                 file = _opened(out, opened)
             else:
                 out = target_of(out, form, opened.entry, interval)
-                file = open_export(out, writer=engine_writer(form, opened.entry, interval))
+                writer = engine_writer(form, opened.entry, interval, out.suffix)
+                file = open_export(out, writer=writer)
             write = _write_events if form == "hftbacktest" else _write
             records = await write(cli, feeds, wanted, file, ignore_missing=ignore_missing)
     written = out.stat().st_size
