@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +12,18 @@ from support.commands import Machine, Serving, machine
 
 import tradercast
 from tradercast.book_messages import BookMessages
+from tradercast.chunks import decode_book
+from tradercast.cli.local import open_local
 from tradercast.client.export import open_export
-from tradercast.errors import MissingDataError, UnknownSymbolError, UsageError
+from tradercast.client.node import Node
+from tradercast.errors import FormatError, MissingDataError, UnknownSymbolError, UsageError
+from tradercast.paths import DataDir
 from tradercast.timerange import NS_PER_DAY, parse_time_ns
 
 START = parse_time_ns("2024-01-01")
 DAYS = 40
 LATER = 30  # the days from this on were published first, those before as history
+LONG = 150  # days of another symbol, all in one segment
 
 
 def daily(days: range) -> BookMessages:
@@ -43,6 +49,9 @@ def publisher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             with open_export(path, book=("binance", "BTCUSDT")) as file:
                 file.write(daily(days))
             made.publish(path, segment=segment, **named)
+        with open_export(root / "long.csv", book=("binance", "ETHUSDT")) as file:
+            file.write(daily(range(LONG)))
+        made.publish(root / "long.csv", **{**named, "symbol": "ethusdt"})
         yield made
 
 
@@ -83,6 +92,40 @@ def test_a_range_is_whole_or_an_error_and_then_it_is_here(serving: Serving, tmp_
     assert first.valid.all()
     assert first.to_numpy()["bid_px_00"].tolist() == [109 + at // 2 for at in range(20)]
     assert again.to_numpy()["bid_px_00"].tolist() == first.to_numpy()["bid_px_00"].tolist()
+
+
+@pytest.mark.parametrize("day", [3, 70, 140, LONG - 3])
+def test_a_book_from_nothing_is_a_chunk_and_two_index_blocks_at_most(
+    serving: Serving, tmp_path: Path, day: int
+) -> None:
+    with tradercast.connect(tmp_path, link=serving.link) as client:
+        book = client.book_at("ethusdt", START + day * NS_PER_DAY + NS_PER_DAY // 2)
+
+    chunks, others = asyncio.run(blocks_here(tmp_path, "binance/ethusdt/book"))
+    assert book.valid
+    assert len(book.bids()) == day + 1
+    assert len(chunks) == 1
+    assert 1 <= len(others) <= 2
+
+
+async def blocks_here(directory: Path, feed: str) -> tuple[list[bytes], list[bytes]]:
+    """The chunks of an archive that are here, and its other blocks."""
+    async with Node(DataDir.locate(directory)) as node:
+        opened = await open_local(node, feed)
+        archive = opened.segments[0].reader.archive
+        held = await archive.held(0, (await archive.info()).length)
+        blocks = [data async for part in archive.read(held, wait=False) for _, data in part]
+    found = [data for data in blocks if data is not None]
+    chunks = [data for data in found if is_chunk(data)]
+    return chunks, [data for data in found if data not in chunks]
+
+
+def is_chunk(data: bytes) -> bool:
+    try:
+        decode_book(data)
+    except FormatError:
+        return False
+    return True
 
 
 def test_history_that_was_loaded_later_comes_before(serving: Serving, tmp_path: Path) -> None:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.candles import plain_candles
+from support.candles import plain_candles, trade_rows
 from support.commands import BINANCE, Machine
+from support.feeds import market
 from support.rows import source_rows
 
 import tradercast
+from tradercast.client.export import export
 from tradercast.errors import NoPeerError
+from tradercast.market.minute_candles import STEP
 
 Machines = Callable[[str], Machine]
 FEED = "binance/btcusdt"
@@ -80,3 +83,25 @@ def test_candles_are_read_without_trades_and_without_a_peer(
     ]
     assert made.equals(again)
     assert len(last) == 719
+
+
+def test_a_minute_between_two_segments_has_the_trades_of_both(
+    machines: Machines, tmp_path: Path
+) -> None:
+    trades = market(6_000, per_hour=6_000, jitter_s=0)
+    cut = 2_945
+    assert trades.ts_event[cut - 1] // STEP == trades.ts_event[cut] // STEP
+    publisher, reader = machines("publisher"), machines("reader")
+    for name, part in (("main", trades[cut:]), ("history", trades[:cut])):
+        export(tmp_path / f"{name}.csv", [(part, None)])
+        names = ("--exchange", "bitfinex", "--symbol", "btcusd", "--segment", name, "--candles")
+        made = publisher.run("publish", tmp_path / f"{name}.csv", *names)
+        assert [line["added"] > 0 for line in made] == [True, True]
+    link = publisher.serve().link
+
+    for interval in ("1m", "15m"):
+        rows = reader.run("candles", "btcusd", "--interval", interval, "--from", link)
+        assert [(row["ts_open"], row["close"], row["trades"]) for row in rows] == [
+            (row.ts_open, f"{row.close.normalize():f}", row.trades)
+            for row in plain_candles(trade_rows(trades), interval)
+        ]
