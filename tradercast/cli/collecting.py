@@ -22,6 +22,7 @@ from tradercast.exchanges.stream import Disconnected, News
 from tradercast.feed.writer import FeedWriter
 from tradercast.feeds import FeedId
 from tradercast.pipeline.collect import BookGap, Collector, Hole
+from tradercast.pipeline.collect import BookSink as BookSink
 from tradercast.pipeline.collect import Sink as Sink
 from tradercast.pipeline.exchange_trades import RecvPrecision
 from tradercast.pipeline.feed_sink import FeedSink
@@ -36,8 +37,8 @@ async def own_feeds(
     precision: RecvPrecision,
     channels: Sequence[str],
     on_node: Callable[[Node], None],
-) -> AsyncIterator[Sink]:
-    """The sink of this node's own feeds, which are served meanwhile."""
+) -> AsyncIterator[tuple[Sink, BookSink]]:
+    """The sinks of this node's own feeds, which are served meanwhile."""
     async with Node(cli.data_dir) as node, hosting(node, options) as host:
         on_node(node)
 
@@ -62,7 +63,7 @@ async def own_feeds(
             try:
                 await either(announced, serving)
                 ready(cli, node, host)
-                yield sink
+                yield sink, sink
             finally:
                 serving.cancel()
                 await asyncio.wait([serving])
@@ -72,7 +73,7 @@ async def run(
     cli: Cli,
     source: Connector,
     instruments: list[Instrument],
-    sink: Sink,
+    sinks: tuple[Sink, BookSink],
     endpoint: str,
     channels: Sequence[str],
     metrics: str | None,
@@ -80,13 +81,14 @@ async def run(
 ) -> None:
     """Collect until cancelled, and tell what was collected."""
     began = time.monotonic()
+    sink, book_sink = sinks
     async with contextlib.AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         collector = Collector(
             *(http, source, instruments, sink, endpoint),
             on_news=_Teller(cli),
             channels=channels,
-            book_sink=sink if isinstance(sink, FeedSink) and "book" in channels else None,
+            book_sink=book_sink if "book" in channels else None,
         )
         if metrics is not None:
             from tradercast.cli.node_metrics import Traffic, node_readings

@@ -29,7 +29,7 @@ Document = Mapping[str, Any]
 
 _SIDES = {"buy": Side.BUY, "sell": Side.SELL, "unknown": Side.UNKNOWN, None: Side.UNKNOWN}
 _SIDE_NAMES = ("unknown", "buy", "sell")
-_MAX_DELAY_NS = NS_PER_DAY
+MAX_DELAY_NS = NS_PER_DAY
 _MAX_ID = 2**63 - 1
 FIELDS = ("exchange", "symbol", "trade_id", "ts_event", "ts_recv", "side", "price", "size")
 
@@ -47,7 +47,7 @@ class Columnar(Sequence[Document]):
 
 
 class Reason(StrEnum):
-    """Why a document is no trade."""
+    """Why a document is no trade, or no message of a book."""
 
     BAD_NAME = "bad_name"
     NO_TIME = "no_time"
@@ -61,6 +61,13 @@ class Reason(StrEnum):
     NO_SIZE = "no_size"
     BAD_SIZE = "bad_size"
     NEGATIVE_SIZE = "negative_size"
+    # of books only
+    BAD_NUMBER = "bad_number"
+    BAD_KIND = "bad_kind"
+    BAD_GAP = "bad_gap"
+    BAD_LEVEL = "bad_level"
+    BAD_COUNT = "bad_count"
+    TOO_LARGE = "too_large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +213,7 @@ class _Batch:
     def times(self, field: str, *, needed: bool) -> I64:
         values = self._column(field)
         types = set(map(type, values))
-        if all(_is_int(each) for each in types) and values:
+        if all(is_int(each) for each in types) and values:
             try:
                 times = np.array(values, np.int64)
                 if times.min() >= MIN_TIME_NS and times.max() <= MAX_TIME_NS:
@@ -218,7 +225,7 @@ class _Batch:
             if value is None:
                 if needed:
                     self._reject(row, Reason.NO_TIME, field)
-            elif _is_int(type(value)) and MIN_TIME_NS <= value <= MAX_TIME_NS:
+            elif is_int(type(value)) and MIN_TIME_NS <= value <= MAX_TIME_NS:
                 times[row] = value
             else:
                 self._reject(row, Reason.BAD_TIME, value)
@@ -228,8 +235,8 @@ class _Batch:
         known = ts_recv != NO_TIME
         # Two times may lie further apart than an int64 counts, which no float minds.
         delay = np.abs(ts_event.astype(np.float64) - np.where(known, ts_recv, ts_event))
-        exact = np.where(delay > 2 * _MAX_DELAY_NS, delay, np.abs(ts_event - ts_recv))
-        for row in np.flatnonzero(known & (exact > _MAX_DELAY_NS)).tolist():
+        exact = np.where(delay > 2 * MAX_DELAY_NS, delay, np.abs(ts_event - ts_recv))
+        for row in np.flatnonzero(known & (exact > MAX_DELAY_NS)).tolist():
             self._reject(row, Reason.FAR_TIME, f"{ts_event[row]}, received {ts_recv[row]}")
 
     def ids(self) -> Ids:
@@ -241,7 +248,7 @@ class _Batch:
                 return Ids.from_strings(values)
         texts: list[str | None] = [None] * len(values)
         for row, value in enumerate(values):
-            text = str(value) if _is_int(type(value)) and 0 <= value <= _MAX_ID else value
+            text = str(value) if is_int(type(value)) and 0 <= value <= _MAX_ID else value
             if text is None or text == "":
                 self._reject(row, Reason.NO_ID, "trade_id")
             elif not _is_id(text):
@@ -307,7 +314,7 @@ class _Batch:
 
     def _reject(self, row: int, reason: Reason, value: object) -> None:
         if row not in self.rejected:
-            self.rejected[row] = (reason, _shown(value))
+            self.rejected[row] = (reason, shown(value))
 
 
 def _whole_columns(documents: Sequence[Document]) -> dict[str, Sequence[Any]]:
@@ -321,7 +328,8 @@ def _whole_columns(documents: Sequence[Document]) -> dict[str, Sequence[Any]]:
         return {}
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value in a few characters, for a dead letter."""
     try:
         return f"{value!s:.120}".encode("utf-8", "replace").decode()
     except ValueError:  # an integer that is too long to be written
@@ -332,7 +340,7 @@ def _no_times(count: int) -> I64:
     return np.full(count, NO_TIME, np.int64)
 
 
-def _is_int(kind: type) -> bool:
+def is_int(kind: type) -> bool:
     """Whether it is an integer type, such as the driver's Int64, but not bool."""
     return issubclass(kind, int) and kind is not bool
 
@@ -346,7 +354,7 @@ def _is_id(value: Any) -> bool:
 def _number_text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    if _is_int(type(value)):
+    if is_int(type(value)):
         return str(int(value)) if -(10**200) < value < 10**200 else None
     if isinstance(value, float):
         return repr(float(value)) if math.isfinite(value) else None

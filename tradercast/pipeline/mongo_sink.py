@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import (
-    BulkWriteError,
-    ConnectionFailure,
-    ExecutionTimeout,
-    PyMongoError,
-    WTimeoutError,
-)
-from pymongo.write_concern import WriteConcern
+from pymongo.errors import PyMongoError
 
 from tradercast.errors import ServiceError, UsageError
 from tradercast.exchanges.connector import ExchangeTrade, Instrument
@@ -23,31 +15,47 @@ from tradercast.exchanges.taken import WINDOW
 from tradercast.feeds import FeedId
 from tradercast.pipeline.documents import to_documents
 from tradercast.pipeline.exchange_trades import RecvPrecision, columns
+from tradercast.pipeline.mongo_books import MongoBookSink
 from tradercast.pipeline.mongo_connect import collections_of, connected
 from tradercast.pipeline.mongo_cursor import Document
+from tradercast.pipeline.mongo_writes import CONCERN, Collection, insert_in_order, short
 
-_log = logging.getLogger(__name__)
 
-_DUPLICATE = 11000
-_ACKNOWLEDGE_MS = 10_000
-_WAIT_S = 0.5
-_MOST_WAIT_S = 15.0
+@dataclass(frozen=True, slots=True)
+class MongoCollections:
+    """Where the channels go.
+
+    Attributes
+    ----------
+    trades, book : str
+    """
+
+    trades: str = "trades"
+    book: str = "book"
 
 
 @contextlib.asynccontextmanager
-async def mongo_sink(
-    uri: str, collection: str, exchange: str, precision: RecvPrecision
-) -> AsyncIterator[MongoSink]:
-    """Connect, and see to the unique index (exchange, symbol, trade_id).
+async def mongo_sinks(
+    uri: str,
+    into: MongoCollections,
+    exchange: str,
+    precision: RecvPrecision,
+    channels: Sequence[str],
+) -> AsyncIterator[tuple[MongoSink, MongoBookSink]]:
+    """Connect, and see to the unique index of trades (exchange, symbol, trade_id).
 
     Parameters
     ----------
     uri : str
         With the name of the database.
-    collection, exchange : str
-        Where to, and of whom.
+    into : MongoCollections
+        Where to.
+    exchange : str
+        Of whom.
     precision : RecvPrecision
         How exactly the times of arrival are kept.
+    channels : sequence of str
+        What is collected.
 
     Raises
     ------
@@ -57,31 +65,32 @@ async def mongo_sink(
         If the database does not answer, or does not let us.
     """
     if not uri.startswith(("mongodb://", "mongodb+srv://")):
-        raise UsageError(
-            "trades are collected to 'feed' or to an address that begins with mongodb://"
-        )
-    [name] = collections_of(uri, [collection])
-    database, _, collection = name.partition(".")
-    concern = WriteConcern(w="majority", j=True, wtimeout=_ACKNOWLEDGE_MS)
+        raise UsageError("it is collected to 'feed' or to an address that begins with mongodb://")
+    names = collections_of(uri, [into.trades, into.book])
+    if len({*names}) < len(names):
+        raise UsageError("trades and books can not go into one collection")
     async with connected(uri, "tradercast-collect") as client:
-        trades = client[database].get_collection(collection, write_concern=concern)
+        trades, books = (
+            client[database].get_collection(name, write_concern=CONCERN)
+            for database, _, name in (each.partition(".") for each in names)
+        )
         try:
-            await trades.create_index(
-                [("exchange", 1), ("symbol", 1), ("trade_id", 1)], unique=True
-            )
+            if "trades" in channels:
+                key = [("exchange", 1), ("symbol", 1), ("trade_id", 1)]
+                await trades.create_index(key, unique=True)
         except PyMongoError as error:
             raise ServiceError(
-                f"the MongoDB can not be used: {_short(error)}",
+                f"the MongoDB can not be used: {short(error)}",
                 hint="check the address, the user's rights, and that it is a replica set",
             ) from None
-        yield MongoSink(trades, exchange, precision)
+        yield (
+            MongoSink(trades, exchange, precision),
+            MongoBookSink(books, exchange, precision),
+        )
 
 
 class MongoSink:
     """Inserts trades in order, acknowledged by a majority's journals.
-
-    A write that may have happened is made again until it is acknowledged; the unique index makes
-    that harmless.
 
     Parameters
     ----------
@@ -95,7 +104,7 @@ class MongoSink:
 
     def __init__(
         self,
-        collection: AsyncCollection[Document],
+        collection: Collection,
         exchange: str,
         precision: RecvPrecision,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -130,81 +139,23 @@ class MongoSink:
             feed = FeedId(self._exchange, instrument.symbol)
             run = columns(some, self._precision)
             documents += to_documents(feed, run, native_symbol=instrument.native)
-        wait_s = _WAIT_S
-        known_to_be_new = True
-        while documents:
-            try:
-                if not known_to_be_new:
-                    documents = await self._without_settled(documents)
-                settled = await self._insert(documents)
-                known_to_be_new = settled == len(documents)
-                documents = documents[settled:]
-                wait_s = _WAIT_S
-            except _AwayError as error:
-                _log.warning("the MongoDB is away, next try in %.1f s: %s", wait_s, error)
-                await self._sleep(wait_s)
-                known_to_be_new = False
-                wait_s = min(wait_s * 2, _MOST_WAIT_S)
+        self.duplicates += await insert_in_order(
+            self._collection, documents, self._unsettled, self._sleep
+        )
 
-    async def _insert(self, documents: Sequence[Document]) -> int:
-        """Insert up to the first duplicate; returns how many documents are settled."""
-        with _translated():
-            try:
-                await self._collection.insert_many(documents, ordered=True)
-            except BulkWriteError as error:
-                details = error.details
-                if details.get("writeConcernErrors"):
-                    raise _AwayError("a majority did not acknowledge it in time") from None
-                first = details["writeErrors"][0]
-                if first["code"] != _DUPLICATE:
-                    raise ServiceError(
-                        f"the MongoDB refuses a document ({_short(first.get('errmsg'))})"
-                    ) from None
-                self.duplicates += 1
-                return int(first["index"]) + 1
-        return len(documents)
-
-    async def _without_settled(self, documents: Sequence[Document]) -> list[Document]:
-        """Leave out what is there, so that not every duplicate costs a round trip of its own.
-
-        The last one stays: being told that it is a duplicate takes until a majority has it and
-        all before it.
-        """
+    async def _unsettled(self, documents: Sequence[Document]) -> list[Document]:
+        """Leave out what is there, so that not every duplicate costs a round trip of its own."""
         there: set[tuple[str, str]] = set()
-        with _translated():
-            for symbol in {document["symbol"] for document in documents}:
-                ids = [each["trade_id"] for each in documents if each["symbol"] == symbol]
-                cursor = self._collection.find(
-                    {"exchange": self._exchange, "symbol": symbol, "trade_id": {"$in": ids}},
-                    {"_id": 0, "trade_id": 1},
-                )
-                there |= {(symbol, found["trade_id"]) async for found in cursor}
+        for symbol in {document["symbol"] for document in documents}:
+            ids = [each["trade_id"] for each in documents if each["symbol"] == symbol]
+            cursor = self._collection.find(
+                {"exchange": self._exchange, "symbol": symbol, "trade_id": {"$in": ids}},
+                {"_id": 0, "trade_id": 1},
+            )
+            there |= {(symbol, found["trade_id"]) async for found in cursor}
         last = documents[-1]
         return [
             each
             for each in documents
             if each is last or (each["symbol"], each["trade_id"]) not in there
         ]
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """The driver's errors as: later it may work, or it never will."""
-    try:
-        yield
-    except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:
-        raise _AwayError(_short(error)) from None
-    except BulkWriteError:
-        raise
-    except PyMongoError as error:
-        if error.has_error_label("RetryableWriteError"):
-            raise _AwayError(_short(error)) from None
-        raise ServiceError(f"the MongoDB refuses to go on ({_short(error)})") from None
-
-
-class _AwayError(Exception):
-    """The write may succeed later, and may have happened."""
-
-
-def _short(error: object) -> str:
-    return " ".join(str(error).split())[:200]

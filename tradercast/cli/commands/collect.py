@@ -35,6 +35,7 @@ EXAMPLES = (
     "tradercast collect bitfinex avax/usd tBTCF0:USTF0 --recv-precision ns",
     "tradercast collect bitfinex btcusd --channels trades,book",
     "tradercast collect bitfinex btcusd --to 'mongodb://127.0.0.1:27017/market?replicaSet=rs0'",
+    "tradercast collect bitfinex btcusd --channels trades,book --to 'mongodb://db1/market'",
 )
 
 ENV_URL = "TRADERCAST_WS_URL_"
@@ -73,8 +74,11 @@ async def collect(
         typer.Option("--recv-precision", help="How exactly the time of arrival is kept."),
     ] = RecvPrecision.US,
     collection: Annotated[
-        str, typer.Option("--collection", help="The collection of a MongoDB.")
+        str, typer.Option("--collection", help="The collection of a MongoDB, for trades.")
     ] = "trades",
+    book_collection: Annotated[
+        str, typer.Option("--book-collection", help="The one for books.")
+    ] = "book",
     metrics: MetricsOption = None,
     listen: ListenOption = f"{LOOPBACK}:{PEER_PORT}",
     advertise: AdvertiseOption = None,
@@ -99,7 +103,7 @@ async def collect(
     # Not before: every command would wait a quarter of a second for aiohttp.
     from tradercast.cli import collecting
 
-    opening: AbstractAsyncContextManager[collecting.Sink]
+    opening: AbstractAsyncContextManager[tuple[collecting.Sink, collecting.BookSink]]
     nodes: list[Node] = []  # where it serves feeds of its own
     if to == _FEED:
         options = host_options(listen, advertise, None if no_dht else dht, bootstrap, peer)
@@ -107,15 +111,14 @@ async def collect(
             cli, source, instruments, options, recv_precision, wanted, nodes.append
         )
     else:
-        if wanted != ("trades",):
-            raise UsageError("books are collected to feeds only, so far", hint="leave --to out")
         extras.load("pymongo", "operator")
-        from tradercast.pipeline.mongo_sink import mongo_sink
+        from tradercast.pipeline.mongo_sink import MongoCollections, mongo_sinks
 
-        opening = mongo_sink(to, collection, source.name, recv_precision)
+        into = MongoCollections(collection, book_collection)
+        opening = mongo_sinks(to, into, source.name, recv_precision, wanted)
     with contextlib.suppress(asyncio.CancelledError):  # a signal is the end
-        async with opening as sink:
-            await collecting.run(cli, source, instruments, sink, endpoint, wanted, metrics, nodes)
+        async with opening as sinks:
+            await collecting.run(cli, source, instruments, sinks, endpoint, wanted, metrics, nodes)
     return 0
 
 
