@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -23,7 +24,7 @@ from tradercast.market.replay_times import FeedTimes, has_receive_times
 from tradercast.timerange import MAX_TIME_NS, TimeRange
 
 _SMALL = 4_096  # records: smaller pieces are put together
-_AHEAD = 4  # pieces: about those of one group of blocks
+_AHEAD = 1  # groups of pieces that arrived together
 
 
 class _Mark(enum.Enum):
@@ -151,7 +152,7 @@ class Replay:
         source = self._sources[at]
         if isinstance(item, Piece):
             more = self._in_order or not source.is_caught_up
-            self._merge.add(at, source.times.take(item.records, item.seq, more=more))
+            self._merge.add(at, source.times.take(item.records, item.run, more=more))
             return
         if isinstance(item, MissingDataError):
             self._missing = item
@@ -191,63 +192,65 @@ class _Source:
         self._on_missing = on_missing
         self._follow = follow
         self._news = news
-        self._queue: asyncio.Queue[_Item] = asyncio.Queue(_AHEAD)
-        self._ahead: list[_Item] = []
+        self._queue: asyncio.Queue[list[_Item]] = asyncio.Queue(_AHEAD)
+        self._ahead: deque[_Item] = deque()
+        self._first = 0
 
     async def run(self) -> None:
         """Read until the end, or for ever."""
         last: _Item = _Mark.END
         try:
             async with contextlib.aclosing(self._items()) as items:
-                async for item in items:
-                    await self._put(item)
+                async for several in items:
+                    await self._put(several)
         except Exception as error:  # the reader of the queue raises it
             last = error
-        await self._put(last)
+        await self._put([last])
 
-    async def _put(self, item: _Item) -> None:
-        await self._queue.put(item)
+    async def _put(self, items: list[_Item]) -> None:
+        await self._queue.put(items)
         self._news.set()
 
     async def first(self, *, past_history: bool) -> Piece | None:
         """The first records, which stay to be taken; None if there are none (yet)."""
         while True:
-            item = await self._queue.get()
-            self._ahead.append(item)
-            passes = item is _Mark.CAUGHT_UP and past_history
-            if item is not _Mark.SEGMENT and not passes:
-                return item if isinstance(item, Piece) else None
+            items = await self._queue.get()
+            self._first = len(self._ahead)
+            self._ahead += items
+            passes = items[0] is _Mark.CAUGHT_UP and past_history
+            if items[0] is not _Mark.SEGMENT and not passes:
+                return items[0] if isinstance(items[0], Piece) else None
 
     def next(self) -> _Item | None:
         """What is at hand."""
-        if self._ahead:
-            return self._ahead.pop(0)
-        return None if self._queue.empty() else self._queue.get_nowait()
+        if not self._ahead and not self._queue.empty():
+            self._ahead += self._queue.get_nowait()
+        return self._ahead.popleft() if self._ahead else None
 
     def put_back(self, item: _Item) -> None:
         """Give it once more."""
-        self._ahead.insert(0, item)
+        self._ahead.appendleft(item)
 
     def open_with(self, piece: Piece | None) -> None:
         """Give this right before the first records."""
         if piece is not None:
-            self._ahead.insert(len(self._ahead) - 1, piece)
+            self._ahead.insert(self._first, piece)
 
-    async def _items(self) -> AsyncGenerator[_Item, None]:
+    async def _items(self) -> AsyncGenerator[list[_Item], None]:
         plans, report, feed = self.opened.plans, ReadReport(), self.opened.feed
         for at, each in enumerate(plans):
             if at:
-                yield _Mark.SEGMENT
-            pieces = each.segment.reader.read(each.plan, report, keep_gaps=True)
-            async for piece in _gathered(pieces):
-                yield piece
+                yield [_Mark.SEGMENT]
+            groups = each.segment.reader.read_groups(each.plan, report, keep_gaps=True)
+            async for pieces in _gathered(groups):
+                yield [*pieces]
         if self._node.fork is not None:
             raise self._node.fork
         tell_missing(feed.feed, plans[0].plan.time_range, report, self._on_missing)
         if self._follow:
             async with contextlib.aclosing(self._new()) as items:
                 async for item in items:
-                    yield item
+                    yield [item]
 
     async def _new(self) -> AsyncGenerator[_Item, None]:
         """Records behind the plan; those that were there already come before `CAUGHT_UP`."""
@@ -271,18 +274,22 @@ async def _end_of(reader: SegmentReader) -> int:
     return (await reader.plan(TimeRange(MAX_TIME_NS, MAX_TIME_NS))).end_seq
 
 
-async def _gathered(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+async def _gathered(groups: AsyncIterator[list[Piece]]) -> AsyncIterator[list[Piece]]:
     """The same records, the small pieces of a tail put together."""
     small: list[Piece] = []
-    async for piece in pieces:
-        if len(piece) < _SMALL:
-            small.append(piece)
-            if sum(map(len, small)) < _SMALL:
-                continue
-            piece = Piece.joined(small)
-        elif small:
-            yield Piece.joined(small)
-        small = []
-        yield piece
+    async for pieces in groups:
+        ready: list[Piece] = []
+        for piece in pieces:
+            if len(piece) < _SMALL:
+                small.append(piece)
+                if sum(map(len, small)) < _SMALL:
+                    continue
+                piece = Piece.joined(small)
+            elif small:
+                ready.append(Piece.joined(small))
+            small = []
+            ready.append(piece)
+        if ready:
+            yield ready
     if small:
-        yield Piece.joined(small)
+        yield [Piece.joined(small)]

@@ -13,8 +13,9 @@ from tradercast.book_messages import BookMessages
 from tradercast.chunks import decode_book
 from tradercast.errors import FormatError, IncompleteError, StalledError
 from tradercast.feed.archive import ArchiveIndex, ChunkRef
+from tradercast.feed.decoding import check_header
 from tradercast.feed.plan import Plan
-from tradercast.feed.reader import ReadReport, SegmentReader, check_header
+from tradercast.feed.reader import ReadReport, SegmentReader
 from tradercast.feed.tail import TailPart, locate_tail
 from tradercast.market.book import Book
 from tradercast.timerange import TimeRange, format_time_ns

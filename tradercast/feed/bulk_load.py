@@ -14,10 +14,11 @@ import numpy as np
 from tradercast.chunks import open_trades
 from tradercast.feed.archive import ChunkRef
 from tradercast.feed.columns import Columns, Slot
+from tradercast.feed.decoding import check_header, decode_piece
 from tradercast.feed.fixes import Fixes
 from tradercast.feed.piece import Piece
 from tradercast.feed.plan import Plan
-from tradercast.feed.reader import ReadReport, SegmentReader, check_header, decode_piece
+from tradercast.feed.reader import ReadReport, SegmentReader
 from tradercast.notes import Gap
 
 Block: TypeAlias = tuple[ChunkRef, bytes]
@@ -119,7 +120,7 @@ class _Load:
         """Decode a chunk into its slot; only what is wanted as it is can stay there."""
         slot = self._chunks[ref.block]
         fixes = self._fixes
-        touched = ref.notes or (len(fixes) and fixes.touch(ref.first_seq, ref.end_seq))
+        touched = ref.notes or fixes.touch(ref.first_seq, ref.end_seq)
         if touched or not self._plan.is_inside(ref):
             piece, gaps = decode_piece(
                 data, ref, ref.first_seq, ref.end_seq, fixes, self._plan.time_range

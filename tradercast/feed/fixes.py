@@ -64,6 +64,8 @@ class Fixes:
 
     def touch(self, first_seq: int, end_seq: int) -> bool:
         """Whether a trade among these records was corrected."""
+        if not len(self):
+            return False
         start, end = np.searchsorted(self.targets, [first_seq, end_seq]).tolist()
         return bool(end > start)
 

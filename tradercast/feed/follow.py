@@ -11,8 +11,9 @@ import numpy as np
 from tradercast.chunks import decode_header
 from tradercast.errors import IncompleteError, StalledError
 from tradercast.feed.archive import ArchiveIndex
+from tradercast.feed.decoding import check_header
 from tradercast.feed.plan import merge_ranges
-from tradercast.feed.reader import Piece, SegmentReader, check_header
+from tradercast.feed.reader import Piece, SegmentReader
 from tradercast.feed.tail import locate_tail
 
 _log = logging.getLogger(__name__)

@@ -39,6 +39,14 @@ class Piece:
     def __len__(self) -> int:
         return len(self.records)
 
+    def __getitem__(self, rows: slice) -> Piece:
+        return Piece(self.records[rows], self.seq[rows])
+
+    @property
+    def run(self) -> range | I64:
+        """The numbers, as a range where they are one."""
+        return self.numbers[0] if len(self.numbers) == 1 else self.seq
+
     @property
     def trades(self) -> Trades:
         """The records of a feed of trades."""

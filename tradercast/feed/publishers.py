@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,6 +136,7 @@ def _encode(publisher: Publisher) -> bytes:
     ).encode()
 
 
+@functools.lru_cache(16)  # every opening of a feed asks; checking the signature is what costs
 def _decode(data: bytes, root: bytes) -> Publisher:
     found = json.loads(data)
     if found["version"] != VERSION:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
-from tradercast.chunks import ChunkHeader, decode_header, decode_trades
+from tradercast.chunks import decode_header, decode_trades
 from tradercast.errors import FormatError, IncompleteError, StalledError
 from tradercast.feed.archive import ArchiveIndex, ChunkRef
 from tradercast.feed.channel import TRADES, Channel
-from tradercast.feed.fixes import Fixes, moves_in, noted_records, settle
+from tradercast.feed.decoding import check_header, decode_piece
+from tradercast.feed.fixes import Fixes, moves_in, noted_records
 from tradercast.feed.here import archive_here, tail_here
 from tradercast.feed.piece import Piece as Piece
 from tradercast.feed.plan import Plan, merge_ranges
@@ -138,23 +140,33 @@ class SegmentReader:
         Records that nobody has are noted in `report`, and the read goes on behind them.  Gaps
         stay among the records if they are to be kept.
         """
+        async for pieces in self.read_groups(plan, report, keep_gaps=keep_gaps):
+            for piece in pieces:
+                yield piece
+
+    async def read_groups(
+        self, plan: Plan, report: ReadReport, *, keep_gaps: bool = False
+    ) -> AsyncIterator[list[Piece]]:
+        """The same, as many pieces at a time as arrived together."""
         fixes = await self.corrections(plan, report)
         strays = fixes.strays(plan)
         done = 0
-        async for piece in self._pieces(plan, fixes, report, keep_gaps):
-            before = int(np.searchsorted(strays.seq, piece.seq[0])) if len(strays) else 0
-            if before > done:
-                yield Piece(strays.trades[done:before], strays.seq[done:before])
-                done = before
-            yield piece
+        async for pieces in self._decoded(plan, fixes, report, keep_gaps):
+            if len(strays):
+                firsts = [piece.seq[0] for piece in pieces]
+                edges = [done, *np.searchsorted(strays.seq, firsts).tolist()]
+                cuts = zip(itertools.pairwise(edges), pieces, strict=True)
+                both = [each for (a, b), piece in cuts for each in (strays[a:b], piece)]
+                pieces, done = [piece for piece in both if len(piece)], edges[-1]
+            yield pieces
         if done < len(strays):
-            yield Piece(strays.trades[done:], strays.seq[done:])
+            yield [strays[done:]]
         report.records += len(strays)
 
-    async def _pieces(
+    async def _decoded(
         self, plan: Plan, fixes: Fixes, report: ReadReport, keep_gaps: bool
-    ) -> AsyncIterator[Piece]:
-        """What is left of each block, decoded a few groups of blocks ahead of the caller."""
+    ) -> AsyncIterator[list[Piece]]:
+        """What is left of the blocks, decoded a few groups of blocks ahead of the caller."""
         loop = asyncio.get_running_loop()
         pending: deque[asyncio.Future[list[_Decoded]]] = deque()
 
@@ -167,12 +179,13 @@ class SegmentReader:
         try:
             async for group in self._groups(plan, report):
                 pending.append(loop.run_in_executor(pool, decode, group))
-                if len(pending) >= _AHEAD:
-                    for piece in _noted_in(report, await pending.popleft()):
-                        yield piece
+                if len(pending) >= _AHEAD and (
+                    pieces := _noted_in(report, await pending.popleft())
+                ):
+                    yield pieces
             while pending:
-                for piece in _noted_in(report, await pending.popleft()):
-                    yield piece
+                if pieces := _noted_in(report, await pending.popleft()):
+                    yield pieces
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -341,58 +354,9 @@ class SegmentReader:
         return [piece for piece in pieces if piece is not None]
 
 
-def decode_piece(
-    data: bytes,
-    ref: ChunkRef | None,
-    first_seq: int,
-    end_seq: int,
-    fixes: Fixes,
-    time_range: TimeRange,
-    channel: Channel = TRADES,
-    keep_gaps: bool = False,
-) -> tuple[Piece, list[Gap]]:
-    """What a block has for the range: its records ``[first_seq, end_seq)``, corrected and filtered.
-
-    Raises
-    ------
-    FormatError
-        If it is no chunk of the channel, or not the one of `ref`.
-    """
-    header, records = channel.decode(data)
-    check_header(header, ref)
-    if (first_seq, end_seq) != (header.first_seq, header.end_seq):
-        records = records[first_seq - header.first_seq : end_seq - header.first_seq]
-    seq = np.arange(first_seq, end_seq, dtype=np.int64)
-    records, seq, gaps = settle(records, seq, fixes, time_range, keep_gaps=keep_gaps)
-    return Piece(records, seq), gaps
-
-
-def _noted_in(report: ReadReport, decoded: list[_Decoded]) -> Iterator[Piece]:
+def _noted_in(report: ReadReport, decoded: list[_Decoded]) -> list[Piece]:
     """What there is of some blocks, as the report is told."""
     for piece, gaps in decoded:
         report.gaps += gaps
         report.records += len(piece)
-        if len(piece):
-            yield piece
-
-
-def check_header(header: ChunkHeader, ref: ChunkRef | None) -> None:
-    """Refuse a chunk that is not the one its index promised.
-
-    Raises
-    ------
-    FormatError
-        If its records or their number of notes differ.
-    """
-    if ref is None:
-        return
-    if (header.first_seq, header.count) != (ref.first_seq, ref.count):
-        raise FormatError(
-            f"chunk {ref.number} holds records {header.first_seq} to {header.end_seq}, "
-            f"its index says {ref.first_seq} to {ref.end_seq}"
-        )
-    if header.notes != ref.notes:
-        raise FormatError(
-            f"chunk {ref.number} holds {header.notes} corrections and gaps, "
-            f"its index says {ref.notes}"
-        )
+    return [piece for piece, _ in decoded if len(piece)]

@@ -187,13 +187,14 @@ def _few(part: Part) -> Iterator[ReplayEvent]:
         gaps = {gap.seq: gap for gap in gaps_of(part.records, part.seq)}
         for at, row in enumerate(notes.row.tolist()):
             if notes.kind[at] == Kind.GAP:
-                names[row], noted[row] = "gap", gaps[int(part.seq[row])]
+                names[row], noted[row] = "gap", gaps[int(part.numbers[row])]
             else:
                 action = Kind(int(notes.kind[at])).name.lower()
                 trade, ref = noted[row], int(notes.ref_seq[at])
                 assert isinstance(trade, ReplayTrade)
                 names[row], noted[row] = "correction", ReplayCorrection(action, ref, trade)
-    return map(ReplayEvent, repeat(part.feed), part.seq.tolist(), times, kinds, payloads)
+    numbers = part.numbers if isinstance(part.numbers, range) else part.numbers.tolist()
+    return map(ReplayEvent, repeat(part.feed), numbers, times, kinds, payloads)
 
 
 def _payloads(part: Part, times: list[int]) -> tuple[str, Iterator[Payload]]:

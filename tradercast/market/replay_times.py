@@ -26,8 +26,8 @@ class Part:
     feed : FeedId
     records : Records
         In the order of the feed; corrections and gaps are their notes.
-    seq : int64 array
-        Their numbers in the feed's segment.
+    numbers : range or int64 array
+        Theirs in the feed's segment.
     ts : int64 array
         ns UTC at which each comes; never goes back.
     valid : bool array or None
@@ -36,16 +36,21 @@ class Part:
 
     feed: FeedId
     records: Records
-    seq: I64
+    numbers: range | I64
     ts: I64
     valid: NDArray[np.bool_] | None = None
+
+    @property
+    def seq(self) -> I64:
+        """The numbers as an array."""
+        return _array(self.numbers)
 
     def __len__(self) -> int:
         return len(self.ts)
 
     def __getitem__(self, rows: slice) -> Part:
         valid = None if self.valid is None else self.valid[rows]
-        return Part(self.feed, self.records[rows], self.seq[rows], self.ts[rows], valid)
+        return Part(self.feed, self.records[rows], self.numbers[rows], self.ts[rows], valid)
 
 
 def has_receive_times(records: Records) -> bool:
@@ -76,20 +81,20 @@ class FeedTimes:
         self._by_receipt = by_receipt
         self._newest = MIN_TIME_NS
         self._valid = False
-        self._held: tuple[Records, I64] | None = None
+        self._held: tuple[Records, range | I64] | None = None
 
     def begin(self) -> None:
         """The next records are of another segment: its book begins anew."""
         self._valid = False
 
-    def take(self, records: Records, seq: I64, *, more: bool = True) -> Part:
+    def take(self, records: Records, seq: range | I64, *, more: bool = True) -> Part:
         """The next records with their times.
 
         Parameters
         ----------
         records : Records
             In the order of the feed.
-        seq : int64 array
+        seq : range or int64 array
             Their numbers.
         more : bool
             Whether others are to be had at once: gaps and snapshots at the end wait for them.
@@ -163,5 +168,14 @@ def _with_the_next(times: I64, moves: NDArray[np.bool_], noted: I64) -> I64:
     return np.where(moves & has, earliest, times)
 
 
-def _joined(one: Records, one_seq: I64, two: Records, two_seq: I64) -> tuple[Records, I64]:
-    return type(one).concat([one, two]), np.concatenate([one_seq, two_seq])
+def _joined(
+    one: Records, one_seq: range | I64, two: Records, two_seq: range | I64
+) -> tuple[Records, I64]:
+    seq = np.concatenate([_array(one_seq), _array(two_seq)])
+    return type(one).concat([one, two]), seq
+
+
+def _array(numbers: range | I64) -> I64:
+    if isinstance(numbers, range):
+        return np.arange(numbers.start, numbers.stop, dtype=np.int64)
+    return numbers
