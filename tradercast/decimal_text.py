@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,31 @@ _SLAB = 16_384
 _WIDEST = 40  # longer rows are left to the caller's careful path
 _MAX_I64 = np.uint64(2**63 - 1)
 _ZERO, _NINE, _DOT, _MINUS, _PLUS = 48, 57, 46, 45, 43
+
+
+class Lines(Sequence[str]):
+    """The rows of one text with a line break between them; cut up only where one is asked for.
+
+    Parameters
+    ----------
+    text : str
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._rows: list[str] | None = None
+
+    def __len__(self) -> int:
+        return self.text.count("\n") + 1
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if self._rows is None:
+            self._rows = self.text.split("\n")
+        return self._rows[row]
 
 
 @dataclass(frozen=True)
@@ -74,7 +99,7 @@ def _flatten(texts: Any) -> tuple[NDArray[Any], I64, I64]:
         lengths = np.strings.str_len(texts) if hasattr(np, "strings") else np.char.str_len(texts)
         starts = np.arange(len(texts), dtype=np.int64) * width
         return flat.reshape(-1), starts, lengths.astype(np.int64, copy=False)
-    return _flatten_list(texts)
+    return _flatten_lines(texts.text) if isinstance(texts, Lines) else _flatten_list(texts)
 
 
 def _flatten_list(texts: Sequence[str]) -> tuple[NDArray[Any], I64, I64]:
@@ -83,13 +108,17 @@ def _flatten_list(texts: Sequence[str]) -> tuple[NDArray[Any], I64, I64]:
     if not count:
         return np.zeros(0, np.uint8), none, none
     try:
-        joined = ("\n".join(texts) + "\n").encode("ascii", "replace")
-    except (TypeError, UnicodeEncodeError):  # a row that is not text: the careful path names it
+        flattened = _flatten_lines("\n".join(texts))
+    except TypeError:  # a row that is not text: the careful path names it
         return np.zeros(0, np.uint8), none, none
-    flat = np.frombuffer(joined, np.uint8)
-    ends = np.flatnonzero(flat == 10)
-    if len(ends) != count:  # a row holds line breaks, so it is not plain: any other sign will do
+    if len(flattened[1]) != count:  # a row holds line breaks, so it is not plain: as any other sign
         return _flatten_list([text.replace("\n", "?") for text in texts])
+    return flattened
+
+
+def _flatten_lines(text: str) -> tuple[NDArray[Any], I64, I64]:
+    flat = np.frombuffer((text + "\n").encode("ascii", "replace"), np.uint8)
+    ends = np.flatnonzero(flat == 10)
     starts = np.concatenate(([0], ends[:-1] + 1))
     return flat, starts, ends - starts
 
@@ -139,13 +168,18 @@ def _parse_slab(
 
 def format_fixed(mantissa: I64, exponent: int) -> list[str]:
     """Plain text of ``mantissa * 10**exponent`` (exponent ≤ 0) without trailing zeros."""
-    texts: list[str] = []
-    for at in range(0, len(mantissa), _SLAB):
-        texts += _format_slab(mantissa[at : at + _SLAB], -exponent)
-    return texts
+    return format_lines(mantissa, exponent).split("\n") if len(mantissa) else []
 
 
-def _format_slab(mantissa: I64, places: int) -> list[str]:
+def format_lines(mantissa: I64, exponent: int) -> str:
+    """The same as one text, with a line break between the rows."""
+    slabs = range(0, len(mantissa), _SLAB)
+    return b"".join(_format_slab(mantissa[at : at + _SLAB], -exponent) for at in slabs)[:-1].decode(
+        "ascii"
+    )
+
+
+def _format_slab(mantissa: I64, places: int) -> bytes:
     negative = mantissa < 0
     rest = np.where(negative, -mantissa, mantissa).view(np.uint64)
     width = max(len(str(int(rest.max()))), places + 1)
@@ -169,4 +203,4 @@ def _format_slab(mantissa: I64, places: int) -> list[str]:
         keep[column] = seen if j <= places else rest != 0
         rest = quotient
         column -= 1
-    return text.T[keep.T].tobytes().decode("ascii").split("\n")[:-1]
+    return text.T[keep.T].tobytes()

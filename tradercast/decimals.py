@@ -194,6 +194,12 @@ class Decimals:
             texts[row] = form.plain_text(value)
         return texts
 
+    def to_lines(self) -> str:
+        """The same as one text, with a line break between the rows."""
+        if self.escapes or self.exponent > 0:
+            return "\n".join(self.to_strings())
+        return text.format_lines(self.mantissa, self.exponent)
+
     def to_decimals(self) -> list[Decimal]:
         """The standard library's exact type, a row each."""
         return [Decimal(plain) for plain in self.to_strings()]

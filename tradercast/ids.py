@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradercast import decimal_text
-from tradercast.errors import InputError
+from tradercast.errors import EncodeError, InputError
 from tradercast.rows import I64, Rows, as_i64, pick, shifted
 
 ABSENT = -1
@@ -57,7 +57,8 @@ class Ids:
             If an id is longer than 128 bytes or is no valid Unicode; names the row.
         """
         plain: Any = texts
-        if not isinstance(texts, np.ndarray) or texts.dtype.kind == "O":
+        is_text = isinstance(texts, decimal_text.Lines)
+        if not is_text and (not isinstance(texts, np.ndarray) or texts.dtype.kind == "O"):
             plain = ["" if text is None else text for text in texts]
         parsed = decimal_text.parse(plain)
         values = np.where(parsed.digits_only, parsed.mantissa, ABSENT)
@@ -100,6 +101,21 @@ class Ids:
         for row, text in self.escapes.items():
             texts[row] = text
         return texts
+
+    def to_lines(self) -> str:
+        """The same as one text, with a line break between the rows; nothing where there is none.
+
+        Raises
+        ------
+        EncodeError
+            If an id has a line break.
+        """
+        if not self.escapes and not (self.values == ABSENT).any():
+            return decimal_text.format_lines(self.values, 0)
+        text = "\n".join([one or "" for one in self.to_strings()])
+        if text.count("\n") != len(self) - 1:
+            raise EncodeError("an id of a message has a line break")
+        return text
 
     def any(self) -> bool:
         """Whether any row has an id."""

@@ -13,7 +13,7 @@ from support.servers.addresses import MongoAddress
 
 from tradercast.errors import ServiceError, UsageError
 from tradercast.pipeline import mongo_source
-from tradercast.pipeline.documents import Columnar
+from tradercast.pipeline.columnar import Columnar, as_list
 from tradercast.pipeline.listener_state import Position
 from tradercast.pipeline.mongo_connect import collections_of, connected
 from tradercast.pipeline.mongo_cursor import Client, pack
@@ -169,4 +169,4 @@ async def test_many_inserts_of_a_stream_come_by_column_and_whole(client: Client)
     assert found(taken)[1] == keys
     columns = [batch.events.columns for batch in taken if isinstance(batch.events, Columnar)]
     assert columns
-    assert [key for one in columns for key in one["trade_id"]][-1] == keys[-1]
+    assert [key for one in columns for key in as_list(one["trade_id"])][-1] == keys[-1]

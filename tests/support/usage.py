@@ -19,6 +19,17 @@ class Usage:
     process: psutil.Process
     rss: list[float] = field(default_factory=list)
     cpu_s: float = 0.0
+    begun_s: float = 0.0
+
+    def count(self) -> None:
+        """Count the processor seconds from here on: starting a program costs some."""
+        self.look()
+        self.begun_s = self.cpu_s
+
+    @property
+    def counted_s(self) -> float:
+        """Processor seconds from `count` to the last look."""
+        return self.cpu_s - self.begun_s
 
     def look(self) -> None:
         self.rss.append(self.process.memory_info().rss / (1 << 20))

@@ -25,7 +25,8 @@ from tradercast.errors import BadNameError, InputError
 from tradercast.exchanges.book_entries import Entry, Hole, Message
 from tradercast.feeds import FeedId
 from tradercast.ids import ABSENT
-from tradercast.pipeline.documents import MAX_DELAY_NS, Document, Reason, Rejected, is_int, shown
+from tradercast.pipeline.columnar import Document
+from tradercast.pipeline.documents import MAX_DELAY_NS, Reason, Rejected, is_int, shown
 from tradercast.pipeline.exchange_trades import RecvPrecision
 from tradercast.pipeline.files.book_rows import BookRows
 from tradercast.records import NO_TIME, Decimals

@@ -9,41 +9,36 @@ reads back as the same double.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradercast.errors import BadNameError, InputError
 from tradercast.feeds import FeedId
 from tradercast.ids import MAX_ID_BYTES
+from tradercast.pipeline.columnar import (
+    FIELDS,
+    Column,
+    Columnar,
+    Document,
+    as_list,
+    combinations,
+)
 from tradercast.records import NO_TIME, Decimals, Ids, Side, Trades
 from tradercast.rows import I64, U8
 from tradercast.timerange import MAX_TIME_NS, MIN_TIME_NS, NS_PER_DAY
-
-Document = Mapping[str, Any]
 
 _SIDES = {"buy": Side.BUY, "sell": Side.SELL, "unknown": Side.UNKNOWN, None: Side.UNKNOWN}
 _SIDE_NAMES = ("unknown", "buy", "sell")
 MAX_DELAY_NS = NS_PER_DAY
 _MAX_ID = 2**63 - 1
-FIELDS = ("exchange", "symbol", "trade_id", "ts_event", "ts_recv", "side", "price", "size")
-
-
-class Columnar(Sequence[Document]):
-    """Documents whose fields are known by column already.
-
-    Attributes
-    ----------
-    columns : dict of str to list
-        Every field of a trade, as `Sequence` would give it; None where a document has none.
-    """
-
-    columns: dict[str, list[Any]]
 
 
 class Reason(StrEnum):
@@ -188,6 +183,11 @@ class _Batch:
         return np.flatnonzero(good)
 
     def feeds(self, channel: str) -> tuple[I64, tuple[FeedId, ...]]:
+        exchange, symbol = self._texts("exchange"), self._texts("symbol")
+        if exchange is not None and symbol is not None:
+            feed, found = combinations(exchange, symbol)
+            with contextlib.suppress(BadNameError):  # one of them is to be rejected
+                return feed, tuple(FeedId(*name, channel) for name in found)
         numbers: dict[tuple[str, str], int] = {}
         feeds: list[FeedId] = []
         names = list(zip(self._column("exchange"), self._column("symbol"), strict=True))
@@ -211,15 +211,16 @@ class _Batch:
         return feed, tuple(feeds)
 
     def times(self, field: str, *, needed: bool) -> I64:
+        known = self._columns.get(field)
+        if isinstance(known, np.ndarray) and known.dtype.kind == "i" and _all_times(known):
+            return known.astype(np.int64, copy=False)
         values = self._column(field)
         types = set(map(type, values))
         if all(is_int(each) for each in types) and values:
-            try:
+            with contextlib.suppress(OverflowError):
                 times = np.array(values, np.int64)
-                if times.min() >= MIN_TIME_NS and times.max() <= MAX_TIME_NS:
+                if _all_times(times):
                     return times
-            except OverflowError:
-                pass
         times = np.zeros(len(values), np.int64) if needed else _no_times(len(values))
         for row, value in enumerate(values):
             if value is None:
@@ -240,6 +241,9 @@ class _Batch:
             self._reject(row, Reason.FAR_TIME, f"{ts_event[row]}, received {ts_recv[row]}")
 
     def ids(self) -> Ids:
+        known = self._texts("trade_id")
+        if known is not None and known.dtype.itemsize <= MAX_ID_BYTES and (known != b"").all():
+            return Ids.from_strings(known)
         values = self._column("trade_id")
         if set(map(type, values)) == {str} and all(values):
             joined = "".join(values)
@@ -258,20 +262,30 @@ class _Batch:
         return Ids.from_strings(texts)
 
     def sides(self) -> U8:
+        known = self._texts("side")
+        if known is not None:
+            sides = np.where(known == b"buy", np.uint8(Side.BUY), np.uint8(Side.UNKNOWN))
+            sides[known == b"sell"] = Side.SELL
+            if (known[sides == Side.UNKNOWN] == b"unknown").all():
+                return sides
         values = self._column("side")
         try:
             return np.array([_SIDES[value] for value in values], np.uint8)
         except (KeyError, TypeError):  # one of them is to be rejected
             side = np.zeros(len(values), np.uint8)
         for row, value in enumerate(values):
-            known = _SIDES.get(value) if isinstance(value, str | None) else None
-            if known is None:
+            one = _SIDES.get(value) if isinstance(value, str | None) else None
+            if one is None:
                 self._reject(row, Reason.BAD_SIDE, value)
             else:
-                side[row] = known
+                side[row] = one
         return side
 
     def numbers(self, field: str, missing: Reason, bad: Reason) -> Decimals:
+        known = self._texts(field)
+        if known is not None:
+            with contextlib.suppress(InputError):
+                return Decimals.from_strings(known)
         values = self._column(field)
         texts: Sequence[str] = values
         if set(map(type, values)) != {str}:
@@ -289,9 +303,15 @@ class _Batch:
         for row in sorted(below):
             self._reject(row, Reason.NEGATIVE_SIZE, self._documents[row]["size"])
 
+    def _texts(self, field: str) -> NDArray[np.bytes_] | None:
+        column = self._columns.get(field)
+        if isinstance(column, np.ndarray) and column.dtype.kind == "S" and len(column):
+            return column
+        return None
+
     def _column(self, field: str) -> Sequence[Any]:
         if field in self._columns:
-            return self._columns[field]
+            return as_list(self._columns[field])
         return [document.get(field) for document in self._documents]
 
     def _number(self, row: int, value: Any, missing: Reason, bad: Reason) -> str:
@@ -317,7 +337,11 @@ class _Batch:
             self.rejected[row] = (reason, shown(value))
 
 
-def _whole_columns(documents: Sequence[Document]) -> dict[str, Sequence[Any]]:
+def _all_times(values: I64) -> bool:
+    return len(values) > 0 and bool(values.min() >= MIN_TIME_NS and values.max() <= MAX_TIME_NS)
+
+
+def _whole_columns(documents: Sequence[Document]) -> dict[str, Column]:
     """The columns of documents that have all fields, which takes half as long as each alone."""
     if isinstance(documents, Columnar):
         return dict(documents.columns)

@@ -7,13 +7,13 @@ records.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
 import numpy as np
 
+from tradercast.decimal_text import Lines
 from tradercast.errors import EncodeError, FormatError, TradercastError, UnknownVersionError
 from tradercast.feeds import FeedId
 from tradercast.records import Decimals, Ids, Kind, Trades
@@ -85,14 +85,13 @@ def encode_message(message: Message) -> bytes:
         raise EncodeError(f"a message holds 1 to {MAX_RECORDS} records, not {len(trades)}")
     if len(trades.notes):
         raise EncodeError("corrections of a message are given beside its records")
-    ids = None if trades.trade_id is None else [i or "" for i in trades.trade_id.to_strings()]
     columns = [
         trades.ts_event.astype("<i8").tobytes(),
         None if trades.ts_recv is None else trades.ts_recv.astype("<i8").tobytes(),
-        None if ids is None else _text(ids),
+        None if trades.trade_id is None else trades.trade_id.to_lines(),
         trades.side.tobytes(),
-        _text(trades.price.to_strings()),
-        _text(trades.size.to_strings()),
+        trades.price.to_lines(),
+        trades.size.to_lines(),
     ]
     corrections = [[c.row, int(c.kind), c.trade_id, c.ts_event] for c in message.corrections]
     flags = _ANYWHERE if message.repeats_anywhere else 0
@@ -148,7 +147,7 @@ def _trades(columns: Any) -> Trades:
         Decimals.from_strings(_lines(size, count)),
         np.frombuffer(side, np.uint8),
         None if recv is None else _times(recv, absent=True),
-        None if ids is None else Ids.from_strings([i or None for i in _lines(ids, count)]),
+        None if ids is None else Ids.from_strings(_lines(ids, count)),
     )
 
 
@@ -159,15 +158,10 @@ def _times(data: bytes, *, absent: bool = False) -> I64:
     return times
 
 
-def _text(values: Sequence[str]) -> str:
-    text = "\n".join(values)
-    if text.count("\n") != len(values) - 1:
-        raise EncodeError("an id of a message has a line break")
-    return text
-
-
-def _lines(text: str, count: int) -> list[str]:
-    lines = text.split("\n")
+def _lines(text: object, count: int) -> Lines:
+    if type(text) is not str:
+        raise FormatError("a column is no text")
+    lines = Lines(text)
     if len(lines) != count:
         raise FormatError(f"a column has {len(lines)} rows, ts_event has {count}")
     return lines

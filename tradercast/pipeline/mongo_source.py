@@ -19,7 +19,7 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from tradercast.errors import ServiceError, UsageError
 from tradercast.pipeline import mongo_cursor as mongo
-from tradercast.pipeline.documents import Columnar
+from tradercast.pipeline.columnar import Columnar
 from tradercast.pipeline.listener_state import Position, Scan
 from tradercast.pipeline.mongo_cursor import Client, Document
 

@@ -19,11 +19,12 @@ from bson.errors import BSONError
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from tradercast.pipeline.documents import FIELDS, Columnar, Document
-from tradercast.rows import U8
+from tradercast.pipeline.columnar import FIELDS, Column, Columnar, Document, as_list
+from tradercast.rows import I64, U8
 
 _Decoder = CodecOptions[dict[str, Any]]
 _MOST_LAYOUTS = 64
+_SLAB = 512 << 10  # bytes of events that are looked at together: they stay in the cache
 _SMALLEST = 5
 _DOUBLE, _TEXT, _OBJECT, _INT32, _INT64 = 0x01, 0x02, 0x03, 0x10, 0x12
 _SIZES = {_DOUBLE: 8, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, _INT32: 4, 0x11: 8, _INT64: 8, 0x13: 16}
@@ -48,7 +49,7 @@ class Inserts(Columnar):
         raw: bytes,
         starts: NDArray[np.int64],
         collection: str,
-        columns: dict[str, list[Any]],
+        columns: dict[str, Column],
         codec: _Decoder,
         part: str | None = None,
     ) -> None:
@@ -110,16 +111,19 @@ class _OtherError(Exception):
 
 
 def _read(raw: bytes, at: int, codec: _Decoder) -> Inserts | None:
+    data = np.frombuffer(raw, np.uint8)
     starts = np.array(_starts(raw, at), np.int64)
     if not len(starts):
         return None
-    data = np.frombuffer(raw, np.uint8)
+    if (data[starts - 1] != 0).any():
+        raise _OtherError
     sizes = sliding_window_view(data, 4)[starts].view("<i4").ravel()
-    columns = {name: np.empty(len(starts), object) for name in FIELDS}
+    parts: dict[str, list[tuple[I64, Column]]] = {name: [] for name in FIELDS}
     collections = set()
     layouts = 0
     for size in np.unique(sizes).tolist():
         rows = np.flatnonzero(sizes == size)
+        every = sliding_window_view(data, size)
         while len(rows):
             layouts += 1
             if layouts > _MOST_LAYOUTS:
@@ -127,17 +131,36 @@ def _read(raw: bytes, at: int, codec: _Decoder) -> Inserts | None:
             first = int(starts[rows[0]])
             layout = _Layout(raw[first : first + size], codec)
             collections.add(layout.collection)
-            events = sliding_window_view(data, size)[starts[rows]]
-            same = layout.fits(events)
-            layout.read(events if same.all() else events[same], rows[same], columns)
-            rows = rows[~same]
+            others = []
+            for some in np.split(rows, range(_SLAB // size + 1, len(rows), _SLAB // size + 1)):
+                events = every[starts[some]]
+                same = layout.fits(events)
+                if not same.all():
+                    others.append(some[~same])
+                    some, events = some[same], events[same]
+                if len(some):
+                    for name, values in layout.read(events).items():
+                        parts[name].append((some, values))
+            rows = np.concatenate([rows[:0], *others])
     [collection] = collections
-    lists = {name: column.tolist() for name, column in columns.items()}
-    return Inserts(raw, starts, collection, lists, codec)
+    columns = {name: _joined(some, len(starts)) for name, some in parts.items()}
+    return Inserts(raw, starts, collection, columns, codec)
+
+
+def _joined(parts: list[tuple[I64, Column]], count: int) -> Column:
+    """One column of values that are for several rows each: a list if they are not of one type."""
+    arrays = [part for _, part in parts if isinstance(part, np.ndarray)]
+    if len(arrays) == len(parts) and len({part.dtype.kind for part in arrays}) == 1:
+        column = np.zeros(count, np.result_type(*{part.dtype for part in arrays}))
+    else:
+        column = np.empty(count, object)
+    for rows, part in parts:
+        column[rows] = as_list(part) if column.dtype.kind == "O" else part
+    return column.tolist() if column.dtype.kind in "Of" else column
 
 
 def _starts(raw: bytes, at: int) -> list[int]:
-    """Where the documents of an array begin."""
+    """Where the documents of an array begin; what is before each has to be looked at yet."""
     starts: list[int] = []
     end = at + _I32.unpack_from(raw, at)[0] - 1
     unpack, at, digits, more = _I32.unpack_from, at + 4, 1, 10
@@ -146,14 +169,12 @@ def _starts(raw: bytes, at: int) -> list[int]:
             raise _OtherError
         if len(starts) == more:
             digits, more = digits + 1, 10 * more
-        start = at + 2 + digits
-        if raw[start - 1]:
-            raise _OtherError
-        starts.append(start)
-        size = unpack(raw, start)[0]
+        at += digits + 2
+        starts.append(at)
+        (size,) = unpack(raw, at)
         if size < _SMALLEST:
             raise _OtherError
-        at = start + size
+        at += size
     if at != end or raw[at]:
         raise _OtherError
     return starts
@@ -171,7 +192,6 @@ class _Layout:
     def __init__(self, event: bytes, codec: _Decoder) -> None:
         self._event = np.frombuffer(event, np.uint8)
         self._fixed = np.full(len(event), 0xFF, np.uint8)
-        self._texts: list[tuple[int, int]] = []
         decoded = bson.decode(event, codec)
         self._document: Document = decoded["fullDocument"]
         if decoded["operationType"] != "insert" or not isinstance(self._document, dict):
@@ -196,37 +216,26 @@ class _Layout:
         same: NDArray[np.bool_] = np.logical_not(other.any(axis=1))
         return same
 
-    def read(
-        self, events: U8, rows: NDArray[np.int64], columns: dict[str, NDArray[np.object_]]
-    ) -> None:
-        """Put the values of events that fit into their rows."""
-        for start, end in self._texts:
-            text = events[:, start:end]
-            # Other bytes may be no text; and nobody knows how these are decoded as well as bson.
-            if end > start and (text.min() < 0x20 or text.max() > 0x7E):
-                raise _OtherError
-        for name, column in columns.items():
-            column[rows] = self._values(name, events)
+    def read(self, events: U8) -> dict[str, Column]:
+        """The fields' values in events that fit, of which there are some."""
+        return {name: self._values(name, events) for name in FIELDS}
 
-    def _values(self, name: str, events: U8) -> list[Any]:
+    def _values(self, name: str, events: U8) -> Column:
         kind, start, end = self._places.get(name, (0, 0, 0))
+        if kind == _TEXT and end - start > 5:
+            start, end = start + 4, end - 1
+            text = np.ascontiguousarray(events[:, start:end])
+            # Other bytes may be no text; and nobody knows how these are decoded as well as bson.
+            if text.min() < 0x20 or text.max() > 0x7E:
+                raise _OtherError
+            return text.view(f"S{end - start}").ravel()
         if kind in _NUMBERS:
-            values: list[Any] = (
-                np.ascontiguousarray(events[:, start:end]).view(_NUMBERS[kind]).ravel().tolist()
-            )
-            return values
-        if kind != _TEXT or end - start <= 5:  # the same for all, or none
-            return [self._document.get(name)] * len(events)
-        text = events[:, start + 4 : end - 1]
-        if (text == text[0]).all():
-            return [self._document[name]] * len(events)
-        joined, size = text.tobytes().decode("ascii"), text.shape[1]
-        return [joined[at : at + size] for at in range(0, len(joined), size)]
+            return np.ascontiguousarray(events[:, start:end]).view(_NUMBERS[kind]).ravel()
+        return [self._document.get(name)] * len(events)  # the same for all, or none
 
     def _free(self, kind: int, start: int, end: int) -> None:
         if kind == _TEXT:
             start, end = start + 4, end - 1  # its length is fixed
-            self._texts.append((start, end))
         elif kind not in _FREE:
             return
         self._fixed[start:end] = 0

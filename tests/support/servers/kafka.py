@@ -43,7 +43,8 @@ SETTINGS = {
     "controller.quorum.election.backoff.max.ms": "200",
     "log.initial.task.delay.ms": "500",
     "log.retention.check.interval.ms": "500",
-    "log.segment.delete.delay.ms": "0",
+    # With 0 the thread that deletes begins again at once, for ever.
+    "log.segment.delete.delay.ms": "100",
 }
 
 
