@@ -272,4 +272,4 @@ def test_a_newer_state_says_so() -> None:
     data = encode_state(ListenerState())
 
     with pytest.raises(UnknownVersionError):
-        decode_state(data.replace(b"\x97\x01", b"\x97\x02", 1))
+        decode_state(data.replace(b"\x97\x01", b"\x97\x03", 1))

@@ -9,16 +9,24 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tradercast.errors import FencedError, FormatError, ServiceError
+from tradercast.feeds import FeedId
+from tradercast.pipeline.documents import Document
 from tradercast.pipeline.kafka_producer import TransactionalProducer
 from tradercast.pipeline.kafka_topics import COMPACTED, read_compacted
+from tradercast.pipeline.listener_books import (
+    BookOutcome,
+    changed_books,
+    split_books,
+    to_book_messages,
+)
 from tradercast.pipeline.listener_counts import ListenerCounts
-from tradercast.pipeline.listener_events import DeadLetter, changed_rows, scanned_rows
-from tradercast.pipeline.listener_messages import Encoded, to_messages
+from tradercast.pipeline.listener_events import DeadLetter, Rows, changed_rows, scanned_rows
+from tradercast.pipeline.listener_messages import Encoded, Outcome, to_messages
 from tradercast.pipeline.listener_queue import BatchQueue
 from tradercast.pipeline.listener_state import (
     ListenerState,
@@ -70,12 +78,15 @@ class ListenerOptions:
         Of the topics' names.
     partitions : int
         Of a topic that is made.
+    books : frozenset of str
+        The collections, ``database.collection``, that hold messages of books.
     """
 
     name: str = "main"
     fields: FieldMap = field(default_factory=lambda: FieldMap({}))
     template: str = DEFAULT_TEMPLATE
     partitions: int = 8
+    books: frozenset[str] = frozenset()
 
     @property
     def owner_key(self) -> bytes:
@@ -279,17 +290,14 @@ class _Writer:
 
     async def records(self, batch: SourceBatch, counts: ListenerCounts) -> _Made:
         """All that is to be committed together because of a batch."""
-        fields = self._options.fields
-        letters: list[DeadLetter] = []
-        if batch.events:
-            rows, letters = changed_rows(batch.events, fields)
-        else:
-            rows = scanned_rows(batch.documents, batch.collection, fields)
         counts.taken(len(batch.events) + len(batch.documents))
-        made = to_messages(rows, self.state.numbers, repeats_anywhere=batch.repeats_anywhere)
-        letters += made.letters
+        trades, letters = self._trades(batch)
+        books, changed = self._books(batch, trades.numbers)
+        letters += [*trades.letters, *changed, *books.letters]
+        counts.repeats += books.repeats
+        messages = (*trades.messages, *books.messages)
         records, grown = [], set()
-        for message in made.messages:
+        for message in messages:
             topic = topic_of(self._options.template, message.feed)
             partition, new = await self._partition(topic, message.feed.symbol)
             key = message.feed.symbol.encode()
@@ -303,10 +311,35 @@ class _Writer:
             Record(DEAD_LETTERS_TOPIC, 0, one.collection.encode(), self._letter(one))
             for one in letters
         ]
-        self.state = ListenerState(batch.position, made.numbers)
+        self.state = ListenerState(batch.position, books.numbers, books.places)
         name = self._options.name.encode()
         records.append(Record(STATE_TOPIC, 0, name, encode_state(self.state)))
-        return _Made(records, made.messages, tuple(letters))
+        return _Made(records, messages, tuple(letters))
+
+    def _trades(self, batch: SourceBatch) -> tuple[Outcome, list[DeadLetter]]:
+        options = self._options
+        letters: list[DeadLetter] = []
+        if batch.events:
+            events, _ = split_books(batch.events, options.books)
+            rows, letters = changed_rows(events, options.fields)
+        elif batch.collection in options.books:
+            rows = Rows()
+        else:
+            rows = scanned_rows(batch.documents, batch.collection, options.fields)
+        repeats = batch.repeats_anywhere
+        return to_messages(rows, self.state.numbers, repeats_anywhere=repeats), letters
+
+    def _books(
+        self, batch: SourceBatch, numbers: Mapping[FeedId, int]
+    ) -> tuple[BookOutcome, list[DeadLetter]]:
+        books, places = self._options.books, self.state.books
+        documents: Sequence[Document] = batch.documents if batch.collection in books else ()
+        collections = [batch.collection] * len(documents)
+        letters: list[DeadLetter] = []
+        if batch.events:
+            _, events = split_books(batch.events, books)
+            documents, collections, letters = changed_books(events)
+        return to_book_messages(documents, collections, numbers, places), letters
 
     async def _partition(self, topic: str, symbol: str) -> tuple[int, bool]:
         if topic not in self._open:

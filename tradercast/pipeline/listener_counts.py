@@ -21,6 +21,8 @@ class ListenerCounts:
         Documents and changes that came from MongoDB.
     records, messages, bytes : int
         Committed to Kafka.
+    repeats : int
+        Messages of books that were taken before.
     letters : Counter
         Dead letters by reason.
     transactions, aborted, restarts : int
@@ -45,6 +47,7 @@ class ListenerCounts:
     records: int = 0
     messages: int = 0
     bytes: int = 0
+    repeats: int = 0
     letters: Counter[str] = field(default_factory=Counter)
     transactions: int = 0
     aborted: int = 0

@@ -21,6 +21,7 @@ class LetterReason(StrEnum):
     """Why a change is no record, beside the reasons of `documents.Reason`."""
 
     NO_PRE_IMAGE = "no_pre_image"
+    BOOK_CHANGED = "book_changed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ def _readings(counts: ListenerCounts, source: MongoSource, now: float) -> Iterat
         ("records_total", "Records committed to Kafka.", counts.records),
         ("messages_total", "Messages committed to Kafka.", counts.messages),
         ("bytes_total", "Bytes of these messages.", counts.bytes),
+        ("repeats_total", "Messages of books that were taken before.", counts.repeats),
         ("transactions_total", "Transactions committed.", counts.transactions),
         ("aborted_transactions_total", "Transactions aborted and begun again.", counts.aborted),
         ("restarts_total", "Times that the state was read from Kafka again.", counts.restarts),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,8 @@ from pymongo.errors import PyMongoError
 
 from tradercast.errors import ServiceError
 from tradercast.pipeline import mongo_cursor as mongo
-from tradercast.pipeline.documents import read_documents
+from tradercast.pipeline.book_documents import read_book_documents
+from tradercast.pipeline.documents import Rejected, read_documents
 from tradercast.pipeline.mapping import Document, FieldMap
 from tradercast.pipeline.mongo_cursor import Client
 
@@ -29,7 +30,7 @@ class Preview:
         How many documents it is said to have.
     looked_at : int
     feeds : Counter of str
-        Of the documents that are trades.
+        Of the documents that are records.
     first, last : mapping or None
         The first and the last record, as they would be written.
     rejected : Counter of str
@@ -47,16 +48,37 @@ class Preview:
     rejected: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
+    def _reject(self, rejected: Sequence[Rejected], documents: Sequence[Document]) -> None:
+        for one in rejected:
+            self.rejected[one.reason] += 1
+            identity = documents[one.row].get("_id")
+            self.examples.setdefault(one.reason, f"_id {identity!s:.60}: {one.detail}")
+
+    def take_books(self, documents: Sequence[Document]) -> None:
+        """Count messages of books, in the order of their ids."""
+        self.looked_at += len(documents)
+        runs, rejected = read_book_documents(documents)
+        self._reject(rejected, documents)
+        for run in runs:
+            self.feeds[str(run.feed)] += len(run.number)
+            for name, at in (("first", 0), ("last", len(run.number) - 1)):
+                if name == "last" or self.first is None:
+                    record = {
+                        "feed": str(run.feed),
+                        "ts_event": int(run.messages.ts_event[at]),
+                        "number": int(run.number[at]),
+                        "is_snapshot": bool(run.messages.is_snapshot[at]),
+                        "levels": int(run.messages.lengths()[at]),
+                    }
+                    setattr(self, name, record)
+
     def take(self, documents: Sequence[Document], fields: FieldMap) -> None:
         """Count documents, in the order of their ids."""
         self.looked_at += len(documents)
         mapped = fields.read(documents, self.collection)
         rows = [at for at, one in enumerate(mapped) if one is not None]
         read = read_documents([mapped[at] or {} for at in rows])
-        for one in read.rejected:
-            self.rejected[one.reason] += 1
-            identity = documents[rows[one.row]].get("_id")
-            self.examples.setdefault(one.reason, f"_id {identity!s:.60}: {one.detail}")
+        self._reject(read.rejected, [documents[row] for row in rows])
         for feed, _, trades in read.by_feed():
             self.feeds[str(feed)] += len(trades)
         if not len(read.trades):
@@ -75,8 +97,21 @@ class Preview:
                 setattr(self, name, record)
 
 
-async def preview(client: Client, collection: str, fields: FieldMap) -> Preview:
+async def preview(
+    client: Client, collection: str, fields: FieldMap, books: Collection[str] = ()
+) -> Preview:
     """Look at the first and the last 1,000 documents of ``database.collection``.
+
+    Parameters
+    ----------
+    client : AsyncMongoClient
+        Of the server.
+    collection : str
+        Its full name.
+    fields : FieldMap
+        How documents of trades are read.
+    books : collection of str
+        The collections that hold messages of books.
 
     Raises
     ------
@@ -90,10 +125,11 @@ async def preview(client: Client, collection: str, fields: FieldMap) -> Preview:
     except PyMongoError as error:
         raise ServiceError(f"{collection} can not be read: {str(error).split(',', 1)[0]}") from None
     look = Preview(collection, int(counted["n"]))
-    look.take(found[0], fields)
+    is_book = collection in books
+    look.take_books(found[0]) if is_book else look.take(found[0], fields)
     seen = {repr(document.get("_id")) for document in found[0]}
     later = [one for one in reversed(found[1]) if repr(one.get("_id")) not in seen]
-    look.take(later, fields)
+    look.take_books(later) if is_book else look.take(later, fields)
     return look
 
 

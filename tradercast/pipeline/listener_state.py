@@ -11,7 +11,8 @@ import msgpack
 from tradercast.errors import FormatError, TradercastError, UnknownVersionError
 from tradercast.feeds import FeedId
 
-VERSION = 1
+VERSION = 2
+_WITHOUT_BOOKS = 1  # of earlier programs, which can still read it
 ClusterTime: TypeAlias = tuple[int, int]  # seconds, and the count within the second
 BEGINNING: ClusterTime = (0, 0)
 
@@ -64,6 +65,25 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class BookPlace:
+    """The last document of a book that was taken.
+
+    Attributes
+    ----------
+    number : int
+        Its own.
+    ts_event : int
+        ns UTC.
+    last_id : int
+        Its number at the exchange, `ABSENT` if it has none.
+    """
+
+    number: int
+    ts_event: int
+    last_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerState:
     """All that a listener has to know to go on.
 
@@ -72,25 +92,33 @@ class ListenerState:
     position : Position
     numbers : mapping of FeedId to int
         The number of each feed's next message.
+    books : mapping of FeedId to BookPlace
+        How far each book is.
     """
 
     position: Position = field(default_factory=Position)
     numbers: Mapping[FeedId, int] = field(default_factory=dict)
+    books: Mapping[FeedId, BookPlace] = field(default_factory=dict)
 
 
 def encode_state(state: ListenerState) -> bytes:
     """The bytes of a state."""
     at = state.position
     scan = at.scan
+    books = {
+        str(feed): [place.number, place.ts_event, place.last_id]
+        for feed, place in state.books.items()
+    }
     packed: bytes = msgpack.packb(
         [
-            VERSION,
+            VERSION if books else _WITHOUT_BOOKS,
             list(at.collections),
             scan and [list(scan.since), list(scan.remaining), scan.last_id, scan.rescan],
             at.token,
             list(at.at),
             list(at.repeats_until),
             {str(feed): number for feed, number in state.numbers.items()},
+            *([books] if books else ()),
         ]
     )
     return packed
@@ -109,7 +137,8 @@ def decode_state(data: bytes) -> ListenerState:
         version, *rest = values
         if type(version) is int and version > VERSION:
             raise UnknownVersionError(f"a state of version {version} is newer than this program")
-        collections, scan, token, at, repeats_until, numbers = rest
+        collections, scan, token, at, repeats_until, numbers, *more = rest
+        [books] = more if version == VERSION else [{}, *more]
         return ListenerState(
             Position(
                 _names(collections),
@@ -119,6 +148,7 @@ def decode_state(data: bytes) -> ListenerState:
                 _time(repeats_until),
             ),
             {FeedId.parse(feed): _number(number) for feed, number in numbers.items()},
+            {FeedId.parse(feed): _place(place) for feed, place in books.items()},
         )
     except FormatError:
         raise
@@ -133,6 +163,13 @@ def _scan(values: Any) -> Scan:
     if type(rescan) is not bool or not remaining:
         raise FormatError("a scan is malformed")
     return Scan(_time(since), _names(remaining), _optional_bytes(last_id), rescan)
+
+
+def _place(values: Any) -> BookPlace:
+    number, ts_event, last_id = values
+    if type(ts_event) is not int or type(last_id) is not int:
+        raise FormatError("a place in a book is malformed")
+    return BookPlace(_number(number), ts_event, last_id)
 
 
 def _names(values: Any) -> tuple[str, ...]:

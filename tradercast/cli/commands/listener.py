@@ -25,6 +25,7 @@ EXAMPLES = (
     "tradercast listener --mongo 'mongodb://db1,db2/market?replicaSet=rs0' --kafka kafka1:9092",
     "tradercast listener --mongo mongodb://db1/market --kafka k:9092 --collections fills "
     "--map 'exchange==acme,symbol=pair,trade_id=_id,ts_event=time:ms,price=px,size=qty' --dry-run",
+    "tradercast listener --mongo mongodb://db1/market --kafka k:9092 --book-collections book",
     "tradercast listener --mongo mongodb://db1/bitfinex --kafka k:9092 --collections btcusd "
     "--map bitfinex-2018",
 )
@@ -51,6 +52,14 @@ CollectionsOption = Annotated[
     typer.Option(
         metavar="NAME,…",
         help="Collections of one database; by default `trades` of the address's.",
+    ),
+]
+BooksOption = Annotated[
+    str,
+    typer.Option(
+        "--book-collections",
+        metavar="NAME,…",
+        help="Collections of the same database that `collect` writes books to.",
     ),
 ]
 MapOption = Annotated[
@@ -89,6 +98,7 @@ async def listener(
     kafka: KafkaOption = "",
     kafka_config: KafkaConfigOption = None,
     collections: CollectionsOption = "",
+    book_collections: BooksOption = "",
     fields: MapOption = "",
     topic_template: TemplateOption = "tradercast.{exchange}.{channel}",
     name: IdOption = "main",
@@ -96,7 +106,7 @@ async def listener(
     metrics: MetricsOption = None,
     dry_run: DryRunOption = False,
 ) -> int:
-    """Carry every trade of MongoDB's collections to Kafka, until it is stopped.
+    """Carry every trade and book message of MongoDB's collections to Kafka, until it is stopped.
 
     What is there comes first, then every change. Messages, dead letters and the position are
     one transaction: after any crash it goes on from the last one.
@@ -116,7 +126,14 @@ async def listener(
     from tradercast.pipeline.topics import topic_of
 
     read = FieldMap.parse(fields)
-    names = collections_of(mongo, [one for one in collections.split(",") if one])
+    wanted, wanted_books = (
+        [one for one in names.split(",") if one] for names in (collections, book_collections)
+    )
+    trades = collections_of(mongo, wanted)
+    books = frozenset(collections_of(mongo, wanted_books) if wanted_books else ())
+    if both := books.intersection(trades):
+        raise UsageError(f"{', '.join(sorted(both))}: trades and books are not in one collection")
+    names = (*trades, *sorted(books))
     topic_of(topic_template, FeedId("exchange", "symbol"))
     check_name(name, "listener's id")
     async with connected(mongo) as client:
@@ -124,11 +141,11 @@ async def listener(
             from tradercast.pipeline.listener_preview import preview
 
             for collection in names:
-                _show(cli, await preview(client, collection, read))
+                _show(cli, await preview(client, collection, read, books))
             return 0
         if not kafka:
             raise UsageError("it is not said where Kafka is", hint="give --kafka HOST:PORT")
-        options = ListenerOptions(name, read, topic_template, partitions)
+        options = ListenerOptions(name, read, topic_template, partitions, books)
         settings = kafka_settings(kafka_config, kafka)
         source = MongoSource(client, names, by_column=read.changes_nothing)
         await _run(cli, Listener(source, settings, options), source, metrics)
@@ -201,7 +218,7 @@ def _show(cli: Cli, look: Preview) -> None:
     )
     out.print(f"{look.collection}: about {look.estimated} documents, {look.looked_at} looked at")
     for feed, count in look.feeds.most_common():
-        out.print(f"  {feed}: {count} trades")
+        out.print(f"  {feed}: {count} {'messages' if feed.endswith('/book') else 'trades'}")
     for name, record in (("first", look.first), ("last", look.last)):
         if record is not None:
             out.print(f"  {name}: " + " ".join(f"{key}={value}" for key, value in record.items()))
