@@ -85,8 +85,8 @@ def test_a_range_is_whole_or_an_error_and_then_it_is_here(serving: Serving, tmp_
         with pytest.warns(UserWarning, match="5 records of binance/btcusdt/book"):
             part = client.book_snapshots(*more, every="1d", sync=False, on_missing="warn")
 
-    assert caught.value.missing == [(START + 20 * NS_PER_DAY, START + 24 * NS_PER_DAY)]
-    assert part.valid.tolist() == [True] * 10 + [False] * 5
+    assert caught.value.missing == [(START + 19 * NS_PER_DAY, START + 23 * NS_PER_DAY + 1)]
+    assert part.valid.tolist() == [True] * 9 + [False] * 6
     assert single.valid
     assert [int(price) for price, _ in single.bids()] == [104, 103, 102, 101, 100]
     assert first.valid.all()
@@ -106,6 +106,22 @@ def test_a_book_from_nothing_is_a_chunk_and_two_index_blocks_at_most(
     assert len(book.bids()) == day + 1
     assert len(chunks) == 1
     assert 1 <= len(others) <= 2
+
+
+def test_a_synced_range_is_enough_for_its_books(serving: Serving, tmp_path: Path) -> None:
+    wanted = ("ethusdt", "2024-01-10", "2024-01-20")
+    with tradercast.connect(tmp_path, link=serving.link) as client:
+        client.sync(*wanted, channel="book")
+    serving.kill()
+    with tradercast.connect(tmp_path) as client:
+        steps = client.book_snapshots(*wanted, every="12h", depth=1)
+        changes = client.bbo(*wanted)
+        last = client.book_at("ethusdt", "2024-01-19T23:59:59.999Z")
+
+    assert steps.valid.all()
+    assert steps.to_numpy()["bid_px_00"].tolist() == [109 + at // 2 for at in range(20)]
+    assert changes.to_numpy()["bid_price"].tolist() == [109 + at for at in range(10)]
+    assert (last.valid, len(last.bids())) == (True, 19)
 
 
 async def blocks_here(directory: Path, feed: str) -> tuple[list[bytes], list[bytes]]:

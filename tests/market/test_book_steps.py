@@ -124,6 +124,18 @@ def test_steps_without_any_book() -> None:
     assert np.isnan(found["mid"]).all()
 
 
+def test_steps_up_to_a_record_that_is_known_to_be_behind_them() -> None:
+    behind = len(RUN), None, BookMessages.empty()
+    until = [at * S for at in range(9)]
+
+    whole = taken(until, [*parts(RUN, [4]), behind])
+    holey = taken(until, [*parts(RUN, [4])[:1], behind])
+
+    assert whole.is_settled
+    assert whole.valid.tolist() == [False, True, True, False, False, False, True, True, True]
+    assert not holey.valid[5:].any()
+
+
 def test_what_is_missing_between_chunks_leaves_its_steps_without_a_book() -> None:
     runs = parts(RUN, [1, 4, 5])
     del runs[1]

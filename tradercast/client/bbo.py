@@ -20,7 +20,7 @@ from tradercast.feed.reader import ReadReport
 from tradercast.feeds import FeedId
 from tradercast.market.bbo import Bbo, BestPrices
 from tradercast.rows import U8
-from tradercast.timerange import TimeRange
+from tradercast.timerange import MIN_TIME_NS, TimeRange
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,10 +36,13 @@ _SLAB = 16_384  # rows whose text fits the processor's cache
 async def read_bbo(feed: OpenFeed, wanted: TimeRange, report: ReadReport) -> AsyncIterator[Bbo]:
     """The rows of a range of a feed of books; what nobody has is noted in `report`."""
     prices = BestPrices(wanted.start_ns, wanted.end_ns)
+    # what happens at the start is a row of its own, and not only in the book that is there then
+    span = TimeRange(max(wanted.start_ns - 1, MIN_TIME_NS), wanted.end_ns)
     for segment in feed.segments:
         prices.begin()
-        async for first_seq, keyframe, messages in BookReader(segment.reader).runs(wanted, report):
-            yield await asyncio.to_thread(prices.take, first_seq, keyframe, messages)
+        async for first_seq, keyframe, messages in BookReader(segment.reader).runs(span, report):
+            if len(messages):
+                yield await asyncio.to_thread(prices.take, first_seq, keyframe, messages)
 
 
 class BboResult:

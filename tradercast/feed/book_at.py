@@ -88,9 +88,15 @@ class BookReader:
         )
         ref = await index.chunk_past(time_ns)
         if ref is not None:
+            is_before = False
+            if is_all_behind(ref, time_ns) and not await self._is_here(ref):
+                before = await index.chunk_of_seq(ref.first_seq - 1)
+                if before is not None and await self._is_here(before):
+                    ref, is_before = before, True
             keyframe, messages = await self._load(ref)
+            book, is_first = Book.from_keyframe(keyframe), ref.first_seq == 0
             return await asyncio.to_thread(
-                book_until, Book.from_keyframe(keyframe), messages, time_ns, ref.first_seq == 0
+                book_until, book, messages, time_ns, is_first, is_settled=is_before
             )
         tail = await locate_tail(
             reader.tail, tail_length, index.end_seq, wait=reader.remote, stall_s=reader.stall_s
@@ -106,7 +112,7 @@ class BookReader:
         ------
         first_seq, keyframe, messages
             Of each chunk, and of tail blocks without a keyframe.  What nobody has is left out
-            and noted in `report`.
+            and noted in `report`.  No messages at the end: the next one is behind the range.
         """
         reader = self._reader
         archive_length, tail_length = await reader.lengths(latest=False)
@@ -117,9 +123,12 @@ class BookReader:
         if first is None:
             first = await index.chunk_of_seq(index.end_seq - 1)
         last = await index.chunk_past(time_range.end_ns - 1)
-        refs = await index.chunks_between(
-            first.first_seq if first else 0, last.end_seq if last else index.end_seq
+        # a sync of the range does not fetch a chunk that has nothing of it, and it is not needed
+        is_behind = (
+            last is not None and last != first and is_all_behind(last, time_range.end_ns - 1)
         )
+        end_seq = index.end_seq if last is None else last.first_seq if is_behind else last.end_seq
+        refs = await index.chunks_between(first.first_seq if first else 0, end_seq)
         tail = None
         if last is None:
             tail = await locate_tail(
@@ -130,6 +139,8 @@ class BookReader:
             header, keyframe, messages = await asyncio.to_thread(decode_book, data)
             check_header(header, ref)
             yield ref.first_seq, keyframe, messages
+        if is_behind:
+            yield end_seq, None, BookMessages.empty()
         if tail is not None:
             async for data, begin, end in reader.tail_blocks(plan, report):
                 header, _, messages = await asyncio.to_thread(decode_book, data)
@@ -162,6 +173,11 @@ class BookReader:
         is_first = ref is None or ref.first_seq == 0
         return await asyncio.to_thread(book_until, book, messages, time_ns, is_first)
 
+    async def _is_here(self, ref: ChunkRef) -> bool:
+        if self._kept is not None and self._kept[0] == ref:
+            return True
+        return bool(await self._reader.archive.held(ref.block, ref.block + 1))
+
     async def _load(self, ref: ChunkRef) -> tuple[Keyframe, BookMessages]:
         if self._kept is None or self._kept[0] != ref:
             reader = self._reader
@@ -181,8 +197,18 @@ class BookReader:
         return self._kept[1:]
 
 
+def is_all_behind(ref: ChunkRef, time_ns: int) -> bool:
+    """Whether a chunk says that the book at a time is the one that it begins with."""
+    return ref.first_seq > 0 and ref.is_known and not ref.notes and ref.min_ns > time_ns
+
+
 def book_until(
-    book: Book, messages: BookMessages, time_ns: int, is_first: bool
+    book: Book,
+    messages: BookMessages,
+    time_ns: int,
+    is_first: bool,
+    *,
+    is_settled: bool = False,
 ) -> BookState | None:
     """The book after those of the messages that come before the first later than a time.
 
@@ -196,6 +222,8 @@ def book_until(
         ns UTC.
     is_first : bool
         Whether these are the first messages of the segment: then there may be no book yet.
+    is_settled : bool
+        Whether the record behind them is known to be later.
     """
     running = np.maximum.accumulate(messages.times())
     count = int(np.searchsorted(running, time_ns, "right"))
@@ -203,7 +231,7 @@ def book_until(
         return None
     done = messages[:count]
     book.apply(done)
-    is_settled = count < len(messages)
+    is_settled = is_settled or count < len(messages)
     reason = _hole_from(messages[count : count + 1], time_ns)
     if reason is None and not book.valid:
         reason = _why_invalid(done)

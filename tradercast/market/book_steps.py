@@ -84,8 +84,12 @@ class BookSteps:
         keyframe : Keyframe or None
             The book before them, if it is known.
         messages : BookMessages
-            At least one.
+            None of them says that the next one is behind all steps.
         """
+        if not len(messages):
+            if first_seq == self._end_seq:
+                self._settle()
+            return
         running = np.maximum.accumulate(messages.times())
         if self._running is not None:
             np.maximum(running, self._running, out=running)
@@ -110,6 +114,12 @@ class BookSteps:
         self._next = stop
         if done < len(messages):
             self._apply(messages[done:])
+
+    def _settle(self) -> None:
+        for step in range(self._next, len(self._times)):
+            self._note(step)
+        self._next = len(self._times)
+        self._running = 2**63 - 1
 
     def finish(self) -> None:
         """No record of the segment is known after these: later steps stay without a book."""
