@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgpack
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from tradercast.book_levels import Levels
 from tradercast.book_messages import OPTIONAL, BookMessages, offsets_of
 from tradercast.errors import EncodeError, FormatError, TradercastError
+from tradercast.feed.channel import BOOK
 from tradercast.feeds import FeedId
 from tradercast.ids import ABSENT
 from tradercast.pipeline.messages import MAX_BYTES, MAX_RECORDS, Message, decode_message
@@ -46,7 +47,10 @@ class BookBatch:
     records: BookMessages
 
 
-def decode_any(data: bytes) -> Message | BookBatch:
+FeedMessage: TypeAlias = Message | BookBatch
+
+
+def decode_any(data: bytes) -> FeedMessage:
     """Read anybody's bytes, of trades or of a book.
 
     Raises
@@ -54,7 +58,12 @@ def decode_any(data: bytes) -> Message | BookBatch:
     FormatError, UnknownVersionError
         If they are no message that this program can read.
     """
-    return decode_book_batch(data) if data.startswith(_START) else decode_message(data)
+    if data.startswith(_START):
+        return decode_book_batch(data)
+    message = decode_message(data)
+    if message.feed.channel == BOOK.name:
+        raise FormatError("a message of trades says that it is of a book")
+    return message
 
 
 def encode_book_batch(batch: BookBatch) -> bytes:
@@ -101,7 +110,10 @@ def decode_book_batch(data: bytes) -> BookBatch:
         version, feed, number, flags, columns, gaps = values
         if version != VERSION or type(number) is not int or number < 0 or flags != 0:
             raise FormatError("a message's number or flags are malformed")
-        return BookBatch(FeedId.parse(feed), number, _records(columns, gaps))
+        of = FeedId.parse(feed)
+        if of.channel != BOOK.name:
+            raise FormatError(f"a message of a book says that it is of {of}")
+        return BookBatch(of, number, _records(columns, gaps))
     except FormatError:
         raise
     except (
@@ -112,6 +124,17 @@ def decode_book_batch(data: bytes) -> BookBatch:
         TradercastError,
     ) as error:
         raise FormatError(f"the bytes are not a message: {error}") from None
+
+
+def gap_record(first: int, last: int, before_ns: int, after_ns: int) -> BookMessages:
+    """The record that messages `first` to `last` are missing between two times (ns UTC)."""
+    return BookMessages(
+        np.array([after_ns], np.int64),
+        np.zeros(1, np.bool_),
+        np.zeros(2, np.int64),
+        Levels.empty(),
+        notes=Notes.of([(0, Kind.GAP, first, last, before_ns)]),
+    )
 
 
 def _records(columns: Any, gaps: Any) -> BookMessages:

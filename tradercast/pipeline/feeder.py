@@ -24,18 +24,19 @@ from typing import Any, TypeAlias
 
 from tradercast.durable import os_errors
 from tradercast.errors import FeedBusyError, FormatError, SourceHoleError, UnknownVersionError
+from tradercast.feed.channel import BOOK, TRADES
 from tradercast.feeds import FeedId
+from tradercast.pipeline.book_batches import FeedMessage, decode_any
 from tradercast.pipeline.feeder_feed import CATCH_UP_S, FedFeed, OpenWriter
 from tradercast.pipeline.feeder_input import Envelope, MessageSource, Place
 from tradercast.pipeline.feeder_positions import Positions
-from tradercast.pipeline.messages import Message, decode_message
 
 _SAVE_S = 1.0
 _FEEDS_AT_ONCE = 8
 _FEW_BYTES = 32 << 10
-_CHANNEL = "trades"
+_CHANNELS = (TRADES.name, BOOK.name)
 
-_Decoded: TypeAlias = "tuple[Sequence[Envelope], list[Message | None]]"
+_Decoded: TypeAlias = "tuple[Sequence[Envelope], list[FeedMessage | None]]"
 
 log = logging.getLogger(__name__)
 
@@ -142,12 +143,12 @@ class Feeder:
             else:
                 yield envelopes, await asyncio.to_thread(self._decode, envelopes)
 
-    def _decode(self, envelopes: Sequence[Envelope]) -> list[Message | None]:
+    def _decode(self, envelopes: Sequence[Envelope]) -> list[FeedMessage | None]:
         return [self._decode_one(envelope) for envelope in envelopes]
 
-    def _decode_one(self, envelope: Envelope) -> Message | None:
+    def _decode_one(self, envelope: Envelope) -> FeedMessage | None:
         try:
-            return decode_message(envelope.value)
+            return decode_any(envelope.value)
         except UnknownVersionError:
             raise
         except FormatError as error:
@@ -157,7 +158,7 @@ class Feeder:
             return None
 
     async def _write(
-        self, envelopes: Sequence[Envelope], messages: Sequence[Message | None]
+        self, envelopes: Sequence[Envelope], messages: Sequence[FeedMessage | None]
     ) -> None:
         stale, self._rewound = self._rewound, set()
         pairs = [
@@ -165,7 +166,7 @@ class Feeder:
             for envelope, message in zip(envelopes, messages, strict=True)
             if envelope.place not in stale
         ]
-        groups: dict[FeedId, list[Message]] = {}
+        groups: dict[FeedId, list[FeedMessage]] = {}
         places: dict[FeedId, Place] = {}
         for envelope, message in pairs:
             if message is not None and self._is_ours(message):
@@ -188,7 +189,7 @@ class Feeder:
             self.progress = Progress(self._malformed, envelopes[-1].time_ms)
 
     async def _take(
-        self, groups: Mapping[FeedId, Sequence[Message]], places: Mapping[FeedId, Place]
+        self, groups: Mapping[FeedId, Sequence[FeedMessage]], places: Mapping[FeedId, Place]
     ) -> list[BaseException | None]:
         """Let every feed take its messages to the end, also when another one fails."""
         results = await _together(self.feeds[feed].take(group) for feed, group in groups.items())
@@ -227,12 +228,12 @@ class Feeder:
         for fed in self.feeds.values():
             fed.lost = False
 
-    def _is_ours(self, message: Message) -> bool:
-        if message.feed.channel == _CHANNEL:
+    def _is_ours(self, message: FeedMessage) -> bool:
+        if message.feed.channel in _CHANNELS:
             return True
         if message.feed not in self._foreign:
             self._foreign.add(message.feed)
-            log.warning("%s is passed over: only trades can be fed yet", message.feed)
+            log.warning("%s is passed over: only trades and books can be fed yet", message.feed)
         return False
 
     async def _open(self, feeds: Iterable[FeedId]) -> None:
@@ -255,7 +256,7 @@ class Feeder:
         for feed in new:
             self._on_feed(self.feeds[feed])
 
-    def _check_renewed(self, topic: str, message: Message) -> None:
+    def _check_renewed(self, topic: str, message: FeedMessage) -> None:
         if topic in self._renewed and message.number <= self.feeds[message.feed].last:
             raise SourceHoleError(
                 f"topic {topic} was made again and counts the messages of {message.feed} from "

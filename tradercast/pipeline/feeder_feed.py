@@ -11,15 +11,17 @@ from typing import TypeAlias
 
 from tradercast.errors import SidecarLostError, SourceHoleError, WriterBehindError
 from tradercast.feed.candle_writer import CandleWriter
-from tradercast.feed.channel import CANDLES
+from tradercast.feed.channel import BOOK, CANDLES
 from tradercast.feed.writer import FeedWriter
 from tradercast.feeds import FeedId
+from tradercast.pipeline.book_batches import BookBatch, FeedMessage
 from tradercast.pipeline.dedupe import WINDOW
+from tradercast.pipeline.feeder_books import BookMaker
 from tradercast.pipeline.feeder_positions import Seen
 from tradercast.pipeline.feeder_records import Counts, RecordMaker
 from tradercast.pipeline.feeder_search import IdSearch
-from tradercast.pipeline.messages import Message
 from tradercast.records import Trades
+from tradercast.runs import Records
 
 OpenWriter: TypeAlias = Callable[[FeedId], AbstractAsyncContextManager[FeedWriter]]
 
@@ -67,8 +69,8 @@ class FedFeed:
         self._catch_up_s = catch_up_s
         self._held = contextlib.AsyncExitStack()
         self._writer: FeedWriter | None = None
-        self._maker: RecordMaker | None = None
-        self._with_candles = candles
+        self._maker: RecordMaker | BookMaker | None = None
+        self._with_candles = candles and feed.channel != BOOK.name
         self._candles: CandleWriter | None = None
 
     @property
@@ -106,8 +108,13 @@ class FedFeed:
 
     async def _open(self, seen: Seen | None) -> None:
         writer = await self._held.enter_async_context(self._open_writer(self.feed))
-        maker = RecordMaker(IdSearch(writer.history), writer.end_seq, self.counts)
-        await maker.read_back(writer.history.last(WINDOW))
+        maker: RecordMaker | BookMaker
+        if self.feed.channel == BOOK.name:
+            newest = await writer.history.last_message()
+            maker = BookMaker(newest and newest[0], self.counts)
+        else:
+            maker = RecordMaker(IdSearch(writer.history), writer.end_seq, self.counts)
+            await maker.read_back(writer.history.last(WINDOW))
         self.last = -1 if writer.message is None else writer.message
         if seen is not None and seen.end_seq <= writer.end_seq:
             self.last = max(self.last, seen.number)
@@ -125,7 +132,7 @@ class FedFeed:
         self._writer = self._maker = self._candles = None
         await self._held.aclose()
 
-    async def take(self, messages: Sequence[Message]) -> None:
+    async def take(self, messages: Sequence[FeedMessage]) -> None:
         """Append what is new in messages; durable at the return, unless it owes.
 
         While `lost` is set, messages after a hole are left alone: the caller has to come with
@@ -147,8 +154,8 @@ class FedFeed:
                 await self._reopen()
         raise AssertionError("unreachable")
 
-    async def _take(self, messages: Sequence[Message]) -> None:
-        made: list[Trades] = []
+    async def _take(self, messages: Sequence[FeedMessage]) -> None:
+        made: list[Records] = []
         numbers: list[int] = []
         seen = self.last  # becomes `last` when it is durable
         count = 0
@@ -166,11 +173,10 @@ class FedFeed:
                 seen = self.last
                 if message.number <= seen:
                     continue
-            elif count + len(message.trades) > _AT_ONCE:
+            elif count + len(message.records) > _AT_ONCE:
                 await self._append(made, numbers, seen)
                 made, numbers, count = [], [], 0
-            assert self._maker is not None
-            records = await self._maker.make(message, lost)
+            records = await self._make(message, lost)
             self.lost = False  # the source is where the log ends
             seen = message.number
             if len(records):
@@ -179,13 +185,21 @@ class FedFeed:
                 count += len(records)
         await self._append(made, numbers, seen)
 
-    async def _append(self, made: list[Trades], numbers: list[int], last: int) -> None:
+    async def _make(self, message: FeedMessage, lost: tuple[int, int] | None) -> Records:
+        if isinstance(message, BookBatch):
+            assert isinstance(self._maker, BookMaker)
+            return await self._maker.make(message, lost)
+        assert isinstance(self._maker, RecordMaker)
+        return await self._maker.make(message, lost)
+
+    async def _append(self, made: list[Records], numbers: list[int], last: int) -> None:
         assert self._writer is not None
         if made:
             report = await self._writer.append(made, numbers)
             self.counts.appended += report.end_seq - report.first_seq
             if self._candles is not None and not self._writer.owes:
-                await self._candles.take(report.first_seq, Trades.concat(made))
+                trades = [run for run in made if isinstance(run, Trades)]
+                await self._candles.take(report.first_seq, Trades.concat(trades))
         self.last = last
 
     async def _bridge(self, number: int) -> tuple[int, int] | None:

@@ -15,7 +15,6 @@ from typing import Protocol
 
 from tradercast.errors import FencedError, FormatError, ServiceError
 from tradercast.feeds import FeedId
-from tradercast.pipeline.documents import Document
 from tradercast.pipeline.kafka_producer import TransactionalProducer
 from tradercast.pipeline.kafka_topics import COMPACTED, read_compacted
 from tradercast.pipeline.listener_books import (
@@ -34,7 +33,7 @@ from tradercast.pipeline.listener_state import (
     decode_state,
     encode_state,
 )
-from tradercast.pipeline.mapping import FieldMap
+from tradercast.pipeline.mapping import Document, FieldMap
 from tradercast.pipeline.mongo_cursor import to_json
 from tradercast.pipeline.mongo_source import BATCH, SourceBatch
 from tradercast.pipeline.partitions import PartitionMap

@@ -12,18 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from tradercast.book_levels import Levels
 from tradercast.book_messages import BookMessages
 from tradercast.feeds import FeedId
 from tradercast.ids import ABSENT
-from tradercast.pipeline.book_batches import BookBatch, encode_book_batch
+from tradercast.pipeline.book_batches import BookBatch, encode_book_batch, gap_record
 from tradercast.pipeline.book_documents import BookRun, read_book_documents
-from tradercast.pipeline.documents import Document
 from tradercast.pipeline.listener_events import DeadLetter, LetterReason
 from tradercast.pipeline.listener_messages import MAX_BYTES, MAX_RECORDS, Encoded
 from tradercast.pipeline.listener_state import BookPlace
+from tradercast.pipeline.mapping import Document
 from tradercast.pipeline.raw_inserts import Inserts
-from tradercast.records import Kind, Notes
 
 Event = Mapping[str, Any]
 
@@ -167,20 +165,10 @@ def _chained(run: BookRun, place: BookPlace | None) -> tuple[BookMessages, int]:
             before_ns, before_id = place.ts_event, place.last_id
         next_id = int(last[row]) if first_id[row] == ABSENT else int(first_id[row])
         missing = 1 + max(0, before_id)
-        gap = _gap(missing, max(missing, next_id - 1), before_ns, int(event[row]))
+        gap = gap_record(missing, max(missing, next_id - 1), before_ns, int(event[row]))
         parts += [messages[begin:row], gap]
         begin = row
     return BookMessages.concat([*parts, messages[begin:]]), dropped
-
-
-def _gap(first: int, last: int, before_ns: int, after_ns: int) -> BookMessages:
-    return BookMessages(
-        np.array([after_ns], np.int64),
-        np.zeros(1, np.bool_),
-        np.zeros(2, np.int64),
-        Levels.empty(),
-        notes=Notes.of([(0, Kind.GAP, first, last, before_ns)]),
-    )
 
 
 def _encoded(feed: FeedId, number: int, records: BookMessages) -> Iterator[Encoded]:

@@ -71,6 +71,11 @@ class Message:
     corrections: tuple[Correction, ...] = field(default=())
     repeats_anywhere: bool = False
 
+    @property
+    def records(self) -> Trades:
+        """The same as `trades`, as messages of every channel have it."""
+        return self.trades
+
 
 def encode_message(message: Message) -> bytes:
     """The bytes of a message.
