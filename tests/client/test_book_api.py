@@ -124,6 +124,19 @@ def test_a_synced_range_is_enough_for_its_books(serving: Serving, tmp_path: Path
     assert (last.valid, len(last.bids())) == (True, 19)
 
 
+def test_an_export_of_steps_says_what_to_fetch(serving: Serving, tmp_path: Path) -> None:
+    days = ("--channel", "book", "--start", "2024-01-10")
+    with machine(tmp_path) as reader:
+        reader.sync("ethusdt", *days, "--end", "2024-01-20", "--from", serving.link)
+        out = ("--every", "1d", "--out", tmp_path / "x.csv")
+        written = reader.run("export", "ethusdt", *days, "--end", "2024-01-20", *out)
+        error = reader.fails(3, "export", "ethusdt", *days, "--end", "2024-01-25", *out)
+
+    assert [line["valid"] for line in written] == [1] * 10
+    assert "1 records of binance/ethusdt/book" in error["message"]
+    assert error["hint"] == "sync the range first, or say --ignore-missing"
+
+
 async def blocks_here(directory: Path, feed: str) -> tuple[list[bytes], list[bytes]]:
     """The chunks of an archive that are here, and its other blocks."""
     async with Node(DataDir.locate(directory)) as node:

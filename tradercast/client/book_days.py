@@ -17,6 +17,8 @@ from tradercast.errors import UsageError
 from tradercast.feed.reader import ReadReport
 from tradercast.timerange import NS_PER_DAY, TimeRange, format_time_ns
 
+_HINT = "sync the range first, or say --ignore-missing"
+
 
 @dataclass(frozen=True, slots=True)
 class Day:
@@ -29,15 +31,12 @@ class Day:
         ``2024-08-08``.
     steps, valid : int
         How many there are, and at how many of them the book is known.
-    report : ReadReport
-        What was missing.
     """
 
     path: Path
     date: str
     steps: int
     valid: int
-    report: ReadReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +84,27 @@ class BookDays:
         first = wanted.start_ns // NS_PER_DAY * NS_PER_DAY
         for day in range(first, wanted.end_ns, NS_PER_DAY):
             start, end = max(day, wanted.start_ns), min(day + NS_PER_DAY, wanted.end_ns)
-            found, report = await self._snapshots(start, end, is_first=day == first)
-            if not self.ignore_missing:
-                tell_missing(self.book.feed, TimeRange(start, end), report, "raise")
+            reports = {feed.feed: ReadReport() for feed in (self.book, self.trades) if feed}
+            found = await self._snapshots(start, end, [*reports.values()], is_first=day == first)
+            for feed, report in [] if self.ignore_missing else reports.items():
+                tell_missing(feed, TimeRange(start, end), report, "raise", hint=_HINT)
             date = format_time_ns(day)[:10]
             path = self.out.with_stem(f"{self.out.stem}-{date}")
             await asyncio.to_thread(write_steps, path, found)
-            yield Day(path, date, len(found), int(found.valid.sum()), report)
+            yield Day(path, date, len(found), int(found.valid.sum()))
 
     async def _snapshots(
-        self, start: int, end: int, *, is_first: bool
-    ) -> tuple[BookSnapshots, ReadReport]:
+        self, start: int, end: int, reports: list[ReadReport], *, is_first: bool
+    ) -> BookSnapshots:
         """The steps of a day; the flow of its first one is since the last of the day before."""
-        steps, report = Steps.parse(start, end, self.every, self.depth), ReadReport()
+        steps = Steps.parse(start, end, self.every, self.depth)
         if self.trades is not None and not is_first:
             step = int(steps.times[1] - start) if len(steps.times) > 1 else end - start
             steps = Steps.parse(start - step, end, step, self.depth)
-        taken = await take_steps(self.book, steps, report, with_flow=self.trades is not None)
+        taken = await take_steps(self.book, steps, reports[0], with_flow=self.trades is not None)
         traded = None
         if self.trades is not None:
             plans = await self.trades.plan(steps.time_range)
-            traded = await traded_between(self.trades, plans, steps.times, report)
+            traded = await traded_between(self.trades, plans, steps.times, reports[1])
         found = BookSnapshots(self.book.feed, steps.times, self.depth, taken, traded)
-        return found[int(steps.times[0] < start) :], report
+        return found[int(steps.times[0] < start) :]

@@ -27,7 +27,12 @@ def check_on_missing(word: str) -> None:
 
 
 def tell_missing(
-    feed: FeedId, wanted: TimeRange, report: ReadReport, on_missing: OnMissing, stacklevel: int = 4
+    feed: FeedId,
+    wanted: TimeRange,
+    report: ReadReport,
+    on_missing: OnMissing,
+    stacklevel: int = 4,
+    hint: str = "try again later, or pass on_missing='ignore'",
 ) -> None:
     """Raise or warn about what a report says is missing of a range.
 
@@ -45,7 +50,5 @@ def tell_missing(
         f"{format_time_ns(first)} and {format_time_ns(last)} could not be had"
     )
     if on_missing == "raise":
-        raise MissingDataError(
-            text, missing=missing, hint="try again later, or pass on_missing='ignore'"
-        )
+        raise MissingDataError(text, missing=missing, hint=hint)
     warnings.warn(text, stacklevel=stacklevel)

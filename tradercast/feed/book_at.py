@@ -88,11 +88,8 @@ class BookReader:
         )
         ref = await index.chunk_past(time_ns)
         if ref is not None:
-            is_before = False
-            if is_all_behind(ref, time_ns) and not await self._is_here(ref):
-                before = await index.chunk_of_seq(ref.first_seq - 1)
-                if before is not None and await self._is_here(before):
-                    ref, is_before = before, True
+            found = await self._here_before(index, ref) if is_all_behind(ref, time_ns) else ref
+            is_before, ref = found != ref, found
             keyframe, messages = await self._load(ref)
             book, is_first = Book.from_keyframe(keyframe), ref.first_seq == 0
             return await asyncio.to_thread(
@@ -124,9 +121,10 @@ class BookReader:
             first = await index.chunk_of_seq(index.end_seq - 1)
         last = await index.chunk_past(time_range.end_ns - 1)
         # a sync of the range does not fetch a chunk that has nothing of it, and it is not needed
-        is_behind = (
-            last is not None and last != first and is_all_behind(last, time_range.end_ns - 1)
-        )
+        is_behind = last is not None and is_all_behind(last, time_range.end_ns - 1)
+        if last is not None and is_behind and first == last:
+            first = await self._here_before(index, last)
+            is_behind = first != last
         end_seq = index.end_seq if last is None else last.first_seq if is_behind else last.end_seq
         refs = await index.chunks_between(first.first_seq if first else 0, end_seq)
         tail = None
@@ -172,6 +170,13 @@ class BookReader:
             return None
         is_first = ref is None or ref.first_seq == 0
         return await asyncio.to_thread(book_until, book, messages, time_ns, is_first)
+
+    async def _here_before(self, index: ArchiveIndex, ref: ChunkRef) -> ChunkRef:
+        """A chunk, or the one before it if that is here and the chunk itself is not."""
+        before = await index.chunk_of_seq(ref.first_seq - 1)
+        if before is None or await self._is_here(ref) or not await self._is_here(before):
+            return ref
+        return before
 
     async def _is_here(self, ref: ChunkRef) -> bool:
         if self._kept is not None and self._kept[0] == ref:

@@ -91,5 +91,5 @@ def _compare(channel: Channel, seq: int, rows: Records, held: Records) -> None:
         raise ConflictingImportError(
             f"record {seq + row + 1} of the source is {channel.describe(rows, row)}, "
             f"but the feed holds {channel.describe(held, row)}",
-            hint="import a source that begins with the same records, or use another --segment",
+            hint="give all files from the first one on, or older history with --segment NAME",
         )
