@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+from support.books import EVENING, changes
 from support.feeds import Logs, logs_of, market, open_writer
 from support.stores import key_pair, open_store
 
-from tradercast.book_levels import Levels
-from tradercast.book_messages import BookMessages, offsets_of
+from tradercast.book_messages import BookMessages
 from tradercast.chunks import decode_book
 from tradercast.errors import UsageError
 from tradercast.feed.channel import BOOK
@@ -19,42 +18,10 @@ from tradercast.feed.report import ReadReport
 from tradercast.feeds import FeedId
 from tradercast.log import LogStore
 from tradercast.market.book import Book
-from tradercast.records import Decimals
-from tradercast.timerange import NS_PER_HOUR, TimeRange, parse_time_ns
+from tradercast.timerange import NS_PER_HOUR, TimeRange
 
 FEED = FeedId("binance", "btcusdt", "book")
-START = parse_time_ns("2024-01-05T22:10:00Z")
 LOGS = ("tail", "archive")
-SNAPSHOT = 400  # levels
-
-
-def changes(count: int, each: int = 20, per_hour: int = 10_000) -> BookMessages:
-    """A snapshot and then changes of a few levels around 40,000, before and after midnight."""
-    rng = np.random.default_rng(5)
-    sizes = np.full(count, each)
-    sizes[0] = SNAPSHOT
-    total = int(sizes.sum())
-    side = rng.integers(1, 3, total)
-    away = np.where(side == 1, -1, 1) * rng.integers(1, 300, total)
-    amount = rng.integers(0, 4, total) * rng.integers(1, 10**6, total)
-    snapshot = np.zeros(count, np.bool_)
-    snapshot[0] = True
-    amount[:SNAPSHOT] = amount[:SNAPSHOT] + 1
-    side[:SNAPSHOT] = 1 + (np.arange(SNAPSHOT) >= SNAPSHOT // 2)
-    step = np.arange(SNAPSHOT) % (SNAPSHOT // 2) + 1
-    away[:SNAPSHOT] = np.where(side[:SNAPSHOT] == 1, -step, step)
-    levels = Levels(
-        side.astype(np.uint8),
-        Decimals.from_ints(4_000_000 + away, -2),
-        Decimals.from_ints(amount, -5),
-    )
-    return BookMessages(
-        START + np.arange(count) * (NS_PER_HOUR // per_hour),
-        snapshot,
-        offsets_of(sizes),
-        levels,
-        last_id=np.arange(count) + 77,
-    )
 
 
 async def write(store: LogStore, directory: Path, messages: BookMessages, size: int) -> Logs:
@@ -100,11 +67,11 @@ async def test_a_feed_is_read_as_it_was_written_and_any_chunk_is_a_book_of_its_o
     tmp_path: Path,
 ) -> None:
     messages = changes(30_000)
-    part = TimeRange(START + NS_PER_HOUR, START + 2 * NS_PER_HOUR + 1)
+    part = TimeRange(EVENING + NS_PER_HOUR, EVENING + 2 * NS_PER_HOUR + 1)
     async with open_store(tmp_path) as store:
         logs = await write(store, tmp_path, messages, 700)
 
-        whole = await read(store, TimeRange(START - 1, START + 9 * NS_PER_HOUR))
+        whole = await read(store, TimeRange(EVENING - 1, EVENING + 9 * NS_PER_HOUR))
         inside = await read(store, part)
 
     assert whole.equals(messages)

@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from tradercast.book_levels import BookSide, Levels
 from tradercast.book_messages import OPTIONAL, BookMessages, offsets_of
 from tradercast.records import ABSENT, Decimals, Kind, Notes
+from tradercast.timerange import NS_PER_HOUR, parse_time_ns
 
 Row = dict[str, Any]
 LAST = 2**63 - 1
 BID, ASK = BookSide.BID, BookSide.ASK
 START = 1_642_204_800_000_000_000
+EVENING = parse_time_ns("2024-01-05T22:10:00Z")
+SNAPSHOT = 400  # levels
 
 
 def row(ts_event: int, *levels: tuple[Any, ...], snapshot: bool = False, **more: Any) -> Row:
@@ -79,6 +82,35 @@ def rows_of(run: BookMessages) -> list[Row]:
         }
         for at in range(len(run))
     ]
+
+
+def changes(count: int, each: int = 20, per_hour: int = 10_000) -> BookMessages:
+    """A snapshot and then changes of a few levels around 40,000, before and after midnight."""
+    rng = np.random.default_rng(5)
+    sizes = np.full(count, each)
+    sizes[0] = SNAPSHOT
+    total = int(sizes.sum())
+    side = rng.integers(1, 3, total)
+    away = np.where(side == 1, -1, 1) * rng.integers(1, 300, total)
+    amount = rng.integers(0, 4, total) * rng.integers(1, 10**6, total)
+    snapshot = np.zeros(count, np.bool_)
+    snapshot[0] = True
+    amount[:SNAPSHOT] = amount[:SNAPSHOT] + 1
+    side[:SNAPSHOT] = 1 + (np.arange(SNAPSHOT) >= SNAPSHOT // 2)
+    step = np.arange(SNAPSHOT) % (SNAPSHOT // 2) + 1
+    away[:SNAPSHOT] = np.where(side[:SNAPSHOT] == 1, -step, step)
+    levels = Levels(
+        side.astype(np.uint8),
+        Decimals.from_ints(4_000_000 + away, -2),
+        Decimals.from_ints(amount, -5),
+    )
+    return BookMessages(
+        EVENING + np.arange(count) * (NS_PER_HOUR // per_hour),
+        snapshot,
+        offsets_of(sizes),
+        levels,
+        last_id=np.arange(count) + 77,
+    )
 
 
 TIMES = st.one_of(

@@ -138,6 +138,11 @@ class Exchange:
         self.deny_status = 0
         self.stalled = False
         self.connections = 0
+        self.later_ms = 0
+
+    async def later(self, ms: int) -> None:
+        """What happens from now on happens so much later."""
+        self.later_ms += ms
 
     async def trade(
         self, symbol: str, rows: list[str], kinds: list[str] | None = None, heard: bool = True
@@ -242,7 +247,7 @@ class Client:
             return
         self.number += 1
         number = f",{self.number}" if self.numbered else ""
-        time = f",{T0_MS + self.number}" if self.timed else ""
+        time = f",{T0_MS + self.exchange.later_ms + self.number}" if self.timed else ""
         await self.raw(f"{start}{number}{time}]")
 
     async def checksum(self, channel: int, wrong: bool = False) -> None:
@@ -356,18 +361,25 @@ async def serve(exchange: Exchange) -> None:
     await runner.cleanup()
 
 
-def received_frames(capture: Path) -> list[str]:
-    """The frames that a recorded client received, as they were."""
+def received_frames(capture: Path, timed: bool = False) -> list[str]:
+    """The frames that a recorded client received, as they were.
+
+    Timed ones say when they came, as the exchange adds its time to what is no event.
+    """
     with gzip.open(capture, "rt") as file:
-        lines = [line.rstrip("\n") for line in file]
-    return [line.partition(": ")[2] for line in lines if line[:1].isdigit()]
+        lines = [line.rstrip("\n").partition(": ") for line in file if line[:1].isdigit()]
+    return [
+        f"{frame[:-1]},{int(float(at) * 1_000)}]" if timed and frame[0] == "[" else frame
+        for at, _, frame in lines
+    ]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--heartbeat", type=float, default=15.0)
     parser.add_argument("--capture", type=Path, help="replay a recorded client's frames")
+    parser.add_argument("--timed", action="store_true", help="add the exchange's time to frames")
     given = parser.parse_args()
-    recorded = received_frames(given.capture) if given.capture else None
+    recorded = received_frames(given.capture, given.timed) if given.capture else None
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(Exchange(given.heartbeat, recorded)))
