@@ -1,9 +1,10 @@
-"""Replays: the merge of two feeds in memory, and all of it from the disk."""
+"""Replays: the merge of two feeds in memory, all of it from the disk, a strategy over it."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from bench.codec import best
 from bench.market import Market
 from bench.publishing import FEED, publish_arrays
 from tradercast.client.client import Client
+from tradercast.client.strategies import backtest
 from tradercast.feeds import FeedId
-from tradercast.market.replay_events import events
+from tradercast.market.replay_events import ReplayTrade, events
 from tradercast.market.replay_merge import Merge, ReplayBatch
 from tradercast.market.replay_times import FeedTimes
+from tradercast.market.strategy import Strategy
 from tradercast.records import Trades
 
 _ROWS = 65_536
@@ -59,6 +62,17 @@ def one_by_one(batches: Iterator[ReplayBatch]) -> int:
     return sum(1 for event in events(batches) if event.data)
 
 
+class Counting(Strategy):
+    """Looks at each trade's price, and does nothing."""
+
+    def on_start(self) -> None:
+        self.highest = Decimal(0)
+
+    def on_trade(self, trade: ReplayTrade) -> None:
+        if trade.price > self.highest:
+            self.highest = trade.price
+
+
 async def measure(market: Market, folder: Path, repeats: int = 5) -> dict[str, float]:
     """Records a second, one thread; from the disk with what reads and decodes."""
     half = len(market) // 2
@@ -83,5 +97,10 @@ async def measure(market: Market, folder: Path, repeats: int = 5) -> dict[str, f
         assert batches() == len(market)
         found["replay_records_per_s"] = len(market) / best(batches, repeats)
         found["replay_one_by_one_records_per_s"] = singles() / best(singles, 3)
+
+        def strategy() -> int:
+            return backtest(Counting(), name, None, last, client=client, sync=False).records
+
+        found["strategy_trades_per_s"] = strategy() / best(strategy, 3)
     shutil.rmtree(data_dir, ignore_errors=True)
     return found

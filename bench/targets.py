@@ -61,5 +61,6 @@ FIGURES = {
     "replay_merge_one_by_one_records_per_s": Target(1e6),
     "replay_records_per_s": Target(30e6),
     "replay_one_by_one_records_per_s": Target(1e6),
+    "strategy_trades_per_s": Target(goal=1e6),
     "cold_peak_mb": Target(400, most=True),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -10,6 +12,8 @@ from tradercast.market.interval import MINUTE, Interval
 from tradercast.market.orders import EXACT
 from tradercast.market.replay_events import ReplayCandle, ReplayTrade
 from tradercast.timerange import MIN_TIME_NS
+
+_AT_ONCE = 1_024  # trades
 
 
 class CandleRoll:
@@ -28,32 +32,61 @@ class CandleRoll:
     def __init__(self, interval: Interval) -> None:
         self._interval = interval
         self._open: ReplayCandle | None = None
-        self._end_ns = MIN_TIME_NS  # of the candle that is open, or was last
+        self._trades: list[ReplayTrade] = []  # of the open candle, not in it yet
+        self._start_ns = self._end_ns = MIN_TIME_NS  # of the candle that is open, or was last
 
-    def trade(self, trade: ReplayTrade) -> list[ReplayCandle]:
+    def trade(self, trade: ReplayTrade) -> Sequence[ReplayCandle]:
         """The candle that ends with this trade, which is not in it, if one does."""
-        price, size = trade.price, trade.size
-        value = EXACT.multiply(price, size)
-        one = ReplayCandle(trade.ts_event, price, price, price, price, size, value, 1)
-        return self._add(one)
+        ts = trade.ts_event
+        if ts < self._end_ns:
+            if ts >= self._start_ns:
+                self._trades.append(trade)
+                if len(self._trades) == _AT_ONCE:
+                    self._fold()
+            return ()
+        ended = self._fold()
+        self._begin(ts)
+        self._open, self._trades = None, [trade]
+        return () if ended is None else (ended,)
 
-    def minute(self, minute: ReplayCandle) -> list[ReplayCandle]:
+    def minute(self, minute: ReplayCandle) -> Sequence[ReplayCandle]:
         """The candles that end with this minute, which is newer than all before, or before it."""
-        given = self._add(minute)
-        if self._open is not None and minute.ts_open + MINUTE.step_ns == self._end_ns:
+        held, given = self._open, []
+        if minute.ts_open < self._end_ns:
+            if held is None or minute.ts_open < self._start_ns:
+                return ()
+            self._open = _joined(held, minute)
+        else:
+            if held is not None:
+                given.append(held)
+            self._begin(minute.ts_open)
+            self._open = replace(minute, ts_open=self._start_ns)
+        if minute.ts_open + MINUTE.step_ns == self._end_ns:
             given.append(self._open)
-            self._open = None
+            self._open, self._start_ns = None, self._end_ns
         return given
 
-    def _add(self, part: ReplayCandle) -> list[ReplayCandle]:
-        held = self._open
-        if part.ts_open < self._end_ns:
-            if held is not None and part.ts_open >= held.ts_open:
-                self._open = _joined(held, part)
-            return []
-        start = self._interval.start_of(part.ts_open)
-        self._open, self._end_ns = replace(part, ts_open=start), self._interval.end_of(start)
-        return [] if held is None else [held]
+    def _begin(self, ts: int) -> None:
+        self._start_ns = self._interval.start_of(ts)
+        self._end_ns = self._interval.end_of(self._start_ns)
+
+    def _fold(self) -> ReplayCandle | None:
+        """The open candle with all its trades so far."""
+        trades, self._trades = self._trades, []
+        if trades:
+            prices, sizes = [t.price for t in trades], [t.size for t in trades]
+            some = ReplayCandle(
+                self._start_ns,
+                prices[0],
+                max(prices),
+                min(prices),
+                prices[-1],
+                functools.reduce(EXACT.add, sizes),
+                functools.reduce(EXACT.add, map(EXACT.multiply, prices, sizes)),
+                len(trades),
+            )
+            self._open = some if self._open is None else _joined(self._open, some)
+        return self._open
 
 
 def _joined(one: ReplayCandle, two: ReplayCandle) -> ReplayCandle:

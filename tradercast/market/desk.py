@@ -27,6 +27,8 @@ class Desk:
     positions : dict of str to Decimal
         By market.
     fills : list of Fill
+    on_way : deque of (int, Order, bool)
+        What is sent: when it arrives (ns UTC), the order, whether it is cancelled.
     """
 
     def __init__(self, broker: PaperBroker, on_fill: Callable[[Fill], None]) -> None:
@@ -41,7 +43,7 @@ class Desk:
         self._maker_fee, self._taker_fee = exact(broker.maker_fee), exact(broker.taker_fee)
         self._on_fill = on_fill
         self._sent = 0
-        self._on_way: deque[tuple[int, Order, bool]] = deque()  # when, what, whether to cancel
+        self.on_way: deque[tuple[int, Order, bool]] = deque()
 
     def send(self, side: str, size: Number, price: Number | None, market: str) -> Order:
         """An order goes off; raises `UsageError` if a number is not exact."""
@@ -49,26 +51,26 @@ class Desk:
             raise UsageError("no market is known yet", hint="send orders while a record is handled")
         order = Order(self._sent + 1, market, side, size, price, self.now)
         self._sent += 1
-        self._on_way.append((self.now + self._latency_ns, order, False))
+        self.on_way.append((self.now + self._latency_ns, order, False))
         return order
 
     def cancel(self, order: Order) -> None:
         """A cancellation goes off."""
         if not order.is_done:
-            self._on_way.append((self.now + self._latency_ns, order, True))
+            self.on_way.append((self.now + self._latency_ns, order, True))
 
     def open_orders(self, market: str) -> list[Order]:
         """Orders of a market that are not done: those at the market, then those on their way."""
-        sent = [order for _, order, cancels in self._on_way if not cancels]
+        sent = [order for _, order, cancels in self.on_way if not cancels]
         return [*self.markets[market].orders, *(order for order in sent if order.market == market)]
 
     def deliver(self) -> None:
         """What arrives by now reaches the market; what is sent meanwhile does later."""
-        for _ in range(len(self._on_way)):
-            at, order, cancels = self._on_way[0]
+        for _ in range(len(self.on_way)):
+            at, order, cancels = self.on_way[0]
             if at > self.now:
                 return
-            self._on_way.popleft()
+            self.on_way.popleft()
             market = self.markets[order.market]
             if cancels:
                 market.cancel(order)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from itertools import chain, repeat
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -22,6 +22,7 @@ from tradercast.market.replay_merge import ReplayBatch
 from tradercast.market.replay_times import Part
 from tradercast.records import NO_TIME, Gap, Kind, Side, Trades
 
+_T = TypeVar("_T")
 _SIDES = [side.name.lower() for side in sorted(Side)]
 # Structs with gc=False: however many a program keeps, the garbage collector does not go through
 # them; they refer to nothing that could refer back.
@@ -165,19 +166,29 @@ def events(batches: Iterable[ReplayBatch]) -> Iterator[ReplayEvent]:
 
 def events_of(batch: ReplayBatch) -> Iterator[ReplayEvent]:
     """The records of a batch, in their order; each is made when it is asked for."""
-    made = [_events(part) for part in batch.parts]
+    return _in_order(batch, functools.partial(map, ReplayEvent))
+
+
+def rows_of(batch: ReplayBatch) -> Iterator[tuple[FeedId, int, int, str, Payload]]:
+    """The same as tuples of what an event has: for who keeps no events."""
+    return _in_order(batch, zip)
+
+
+def _in_order(batch: ReplayBatch, make: Callable[..., Iterator[_T]]) -> Iterator[_T]:
+    made = [_each(part, make) for part in batch.parts]
     if batch.is_in_turn:
         return chain.from_iterable(made)
     return map(next, map(made.__getitem__, batch.part.tolist()))
 
 
-def _events(part: Part) -> Iterator[ReplayEvent]:
+def _each(part: Part, make: Callable[..., Iterator[_T]]) -> Iterator[_T]:
     """A few at a time: what they are made of stays in the processor's cache."""
     starts = range(0, len(part), _FEW)
-    return chain.from_iterable(_few(part[start : start + _FEW]) for start in starts)
+    return chain.from_iterable(make(*_columns(part[start : start + _FEW])) for start in starts)
 
 
-def _few(part: Part) -> Iterator[ReplayEvent]:
+def _columns(part: Part) -> tuple[Iterable[Any], ...]:
+    """Feed, number, time, kind and data of each record."""
     times = part.ts.tolist()
     kind, payloads = _payloads(part, times)
     count, notes = len(part), part.records.notes
@@ -194,7 +205,7 @@ def _few(part: Part) -> Iterator[ReplayEvent]:
                 assert isinstance(trade, ReplayTrade)
                 names[row], noted[row] = "correction", ReplayCorrection(action, ref, trade)
     numbers = part.numbers if isinstance(part.numbers, range) else part.numbers.tolist()
-    return map(ReplayEvent, repeat(part.feed), numbers, times, kinds, payloads)
+    return repeat(part.feed), numbers, times, kinds, payloads
 
 
 def _payloads(part: Part, times: list[int]) -> tuple[str, Iterator[Payload]]:

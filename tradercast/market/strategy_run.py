@@ -13,7 +13,7 @@ from tradercast.market.interval import MINUTE, Interval
 from tradercast.market.orders import Fill
 from tradercast.market.paper_broker import PaperBroker
 from tradercast.market.paper_market import PaperMarket
-from tradercast.market.replay_events import ReplayBook, ReplayCandle, ReplayTrade, events_of
+from tradercast.market.replay_events import ReplayBook, ReplayCandle, ReplayTrade, rows_of
 from tradercast.market.replay_merge import ReplayBatch
 from tradercast.market.strategy import Strategy
 from tradercast.notes import Gap
@@ -55,6 +55,8 @@ class StrategyRun:
             "gap": self._gap,
         }  # a correction is about what was acted upon already
         self._feed: FeedId | None = None
+        self._market = PaperMarket()
+        self._roll: CandleRoll | None = None
         self._rolls: dict[str, CandleRoll] = {}
         self._newest_minute: dict[str, int] = {}
         self._has_ticks: set[str] = set()
@@ -74,21 +76,21 @@ class StrategyRun:
 
     def take(self, batch: ReplayBatch) -> None:
         """The next records; those behind a stop are left."""
-        desk = self.desk
-        for event in events_of(batch):
-            if self._strategy._is_stopped:
+        desk, strategy, handlers = self.desk, self._strategy, self._handlers
+        for feed, _, ts, kind, data in rows_of(batch):
+            if strategy._is_stopped:
                 return
-            if event.ts >= self._next_point_ns:
-                self._note_time(event.ts)
-            if event.feed is not self._feed:
-                self._feed = event.feed
-                desk.market = f"{event.feed.exchange}/{event.feed.symbol}"
-            desk.now = event.ts
-            desk.deliver()
-            handler = self._handlers.get(event.kind)
-            if handler is not None:
-                handler(desk.markets[desk.market], event.data)
-            desk.deliver()
+            if ts >= self._next_point_ns:
+                self._note_time(ts)
+            if feed is not self._feed:
+                self._turn_to(feed)
+            desk.now = ts
+            if desk.on_way:
+                desk.deliver()
+            if kind in handlers:
+                handlers[kind](self._market, data)
+                if desk.on_way:
+                    desk.deliver()
             self.records += 1
 
     def finish(self) -> None:
@@ -96,17 +98,28 @@ class StrategyRun:
         if self.first_ns is not None:
             self._note(self.desk.now)
 
+    def _turn_to(self, feed: FeedId) -> None:
+        """The next records are of this feed."""
+        self._feed = feed
+        name = self.desk.market = f"{feed.exchange}/{feed.symbol}"
+        self._market = self.desk.markets[name]
+        if feed.channel != "candles-1m":
+            self._has_ticks.add(name)
+        if feed.channel == "trades":
+            self._has_trades.add(name)
+            self._roll = None if self._interval is None else self._roll_of(name, self._interval)
+
     def _trade(self, market: PaperMarket, trade: ReplayTrade) -> None:
-        self._has_ticks.add(self.desk.market)
-        self._has_trades.add(self.desk.market)
-        self.desk.book(market.traded(trade.price), self.desk.now)
-        if self._interval is not None:
-            for candle in self._roll(self._interval).trade(trade):
+        if market.orders:
+            self.desk.book(market.traded(trade.price), self.desk.now)
+        else:
+            market.last = trade.price
+        if self._roll is not None:
+            for candle in self._roll.trade(trade):
                 self._strategy.on_candle(candle)
         self._strategy.on_trade(trade)
 
     def _book(self, market: PaperMarket, message: ReplayBook) -> None:
-        self._has_ticks.add(self.desk.market)
         self.desk.book(market.changed(message.messages), self.desk.now)
         self._strategy.on_book(market.book)
 
@@ -118,7 +131,7 @@ class StrategyRun:
         if name not in self._has_ticks:
             self.desk.book(market.passed(minute), self.desk.now)
         if name not in self._has_trades:
-            for candle in self._roll(self._interval or MINUTE).minute(minute):
+            for candle in self._roll_of(name, self._interval or MINUTE).minute(minute):
                 self._strategy.on_candle(candle)
 
     def _gap(self, market: PaperMarket, gap: Gap) -> None:
@@ -127,11 +140,10 @@ class StrategyRun:
             market.book.valid = False
         self._strategy.on_gap(gap)
 
-    def _roll(self, interval: Interval) -> CandleRoll:
-        roll = self._rolls.get(self.desk.market)
-        if roll is None:
-            roll = self._rolls[self.desk.market] = CandleRoll(interval)
-        return roll
+    def _roll_of(self, market: str, interval: Interval) -> CandleRoll:
+        if market not in self._rolls:
+            self._rolls[market] = CandleRoll(interval)
+        return self._rolls[market]
 
     def _filled(self, fill: Fill) -> None:
         self._note(fill.ts)
