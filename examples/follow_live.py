@@ -13,7 +13,8 @@ async def main(link: str, how_many: str = "20") -> None:
     """Print trades until there were `how_many`."""
     left = int(how_many)
     async with tradercast.aio.connect(link=link) as client:
-        symbol = str((await client.feeds(sync=True))[0].feed)
+        feeds = [str(entry.feed) for entry in await client.feeds(sync=True)]
+        symbol = next(feed for feed in feeds if feed.endswith("/trades"))
         async for piece in client.follow(symbol, start=0):
             trades = piece.trades
             prices = trades.price.to_strings()

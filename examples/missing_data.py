@@ -11,7 +11,8 @@ from tradercast.timerange import format_time_ns
 def main(link: str) -> None:
     """Ask for everything; take what there is, and say what is missing."""
     with tradercast.connect(link=link) as client:
-        symbol = str(client.feeds(sync=True)[0].feed)
+        feeds = [str(entry.feed) for entry in client.feeds(sync=True)]
+        symbol = next(feed for feed in feeds if feed.endswith("/trades"))
         try:
             trades = client.trades(symbol)
         except tradercast.MissingDataError as error:

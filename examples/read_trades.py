@@ -10,7 +10,8 @@ import tradercast
 def main(link: str, start: str | None = None, end: str | None = None) -> None:
     """Read a range, fetching what is not here, and look at it."""
     with tradercast.connect(link=link) as client:
-        symbol = str(client.feeds(sync=True)[0].feed)
+        feeds = [str(entry.feed) for entry in client.feeds(sync=True)]
+        symbol = next(feed for feed in feeds if feed.endswith("/trades"))
         trades = client.trades(symbol, start, end)
     print(trades)
     columns = trades.to_numpy()

@@ -11,7 +11,8 @@ def main(link: str) -> None:
     """Count buys and sells batch by batch; memory stays the same however long the feed is."""
     buys = sells = 0
     with tradercast.connect(link=link) as client:
-        symbol = str(client.feeds(sync=True)[0].feed)
+        feeds = [str(entry.feed) for entry in client.feeds(sync=True)]
+        symbol = next(feed for feed in feeds if feed.endswith("/trades"))
         for batch in client.iter_trades(symbol):
             side = batch.to_numpy()["side"]
             buys += int((side == 1).sum())
