@@ -15,7 +15,7 @@ from tradercast.market.interval import Interval, check_times
 from tradercast.records import Trades
 from tradercast.rows import I64
 
-_BLOCK = 65_536  # trades at a time: their columns stay in the processor's cache
+_BLOCK = 131_072  # trades at a time: their columns stay in the processor's caches
 _SMALLEST = 256  # so few are summed in Python's integers if int64 is too small for them
 _LIMIT = 2**63 - 1
 _KEPT = 65_536  # parts that may wait to be put together
@@ -75,9 +75,12 @@ class CandleBuilder:
         price, size = to_whole(trades.price, price_unit), to_whole(trades.size, size_unit)
         runs: list[_Columns] = []
         room = np.empty(min(len(trades), _BLOCK), np.int64)  # new memory for each block is slow
-        for start in range(0, len(trades), _BLOCK):
+        start = 0
+        while start < len(trades):
             rows = slice(start, start + _BLOCK)
-            runs += _runs(self.interval, trades.ts_event[rows], price[rows], size[rows], room)
+            some = _runs(self.interval, trades.ts_event[rows], price[rows], size[rows], room)
+            runs += some
+            start += sum(int(run.trades.sum()) for run in some)
         self._keep(_parts(self.interval, runs, price_unit, size_unit))
 
     def add_candles(self, candles: Candles) -> None:
@@ -158,18 +161,25 @@ def filled(candles: Candles, interval: Interval) -> Candles:
 
 
 def _runs(interval: Interval, ts: I64, price: Whole, size: Whole, room: I64) -> list[_Columns]:
-    """Trades in any order of time, in runs by time of which each lies within one interval."""
+    """Trades in any order of time, in runs by time of which each lies within one interval.
+
+    Of a full block the last ones may be missing: those of an interval that goes on behind it.
+    """
+    may_leave = len(ts) == _BLOCK
     if (ts[1:] < ts[:-1]).any():
         order = np.argsort(ts, kind="stable")
-        ts, price, size = ts[order], price[order], size[order]
+        ts, price, size, may_leave = ts[order], price[order], size[order], False
     check_times(int(ts[0]), int(ts[-1]))
-    return _sorted_runs(interval, ts, price, size, room)
+    return _sorted_runs(interval, ts, price, size, room, may_leave=may_leave)
 
 
 def _sorted_runs(
-    interval: Interval, ts: I64, price: Whole, size: Whole, room: I64
+    interval: Interval, ts: I64, price: Whole, size: Whole, room: I64, *, may_leave: bool = False
 ) -> list[_Columns]:
     at, ends = _cut(interval, ts)
+    # rather than to make a candle of two parts, a few are left for the next block
+    if may_leave and len(at) > 1 and (count := int(at[-1])) > len(ts) - len(ts) // 32:
+        at, ends, ts, price, size = at[:-1], ends[:-1], ts[:count], price[:count], size[:count]
     high, low = np.maximum.reduceat(price, at), np.minimum.reduceat(price, at)
     if size.dtype == np.int64 and not _sizes_fit(size):
         size = size.astype(object)
