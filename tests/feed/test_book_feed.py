@@ -6,41 +6,16 @@ from pathlib import Path
 
 import pytest
 from support.books import EVENING, changes
-from support.feeds import Logs, logs_of, market, open_writer
-from support.stores import key_pair, open_store
+from support.feeds import append_rest, logs_of, market, open_writer, read_here
+from support.stores import open_store
 
-from tradercast.book_messages import BookMessages
 from tradercast.chunks import decode_book
 from tradercast.errors import UsageError
-from tradercast.feed.channel import BOOK
-from tradercast.feed.reader import SegmentReader
-from tradercast.feed.report import ReadReport
 from tradercast.feeds import FeedId
-from tradercast.log import LogStore
 from tradercast.market.book import Book
 from tradercast.timerange import NS_PER_HOUR, TimeRange
 
 FEED = FeedId("binance", "btcusdt", "book")
-LOGS = ("tail", "archive")
-
-
-async def write(store: LogStore, directory: Path, messages: BookMessages, size: int) -> Logs:
-    """Append what the feed lacks, in messages of `size` records."""
-    async with open_writer(store, directory, feed=FEED) as writer:
-        for at in range(writer.end_seq, len(messages), size):
-            await writer.append([messages[at : at + size]])
-    return await logs_of(store, FEED)
-
-
-async def read(store: LogStore, wanted: TimeRange) -> BookMessages:
-    """What the reader finds in the logs that are here."""
-    tail, archive = [await store.core(signer=key_pair(f"{FEED} {log}")) for log in LOGS]
-    reader = SegmentReader(archive, tail, BOOK, remote=False)
-    report = ReadReport()
-    plan = await reader.plan(wanted)
-    found = [piece.records async for piece in reader.read(plan, report)]
-    assert not report.missing
-    return BookMessages.concat(found)
 
 
 async def test_any_messages_and_a_restart_give_the_same_blocks_as_an_import(
@@ -49,10 +24,10 @@ async def test_any_messages_and_a_restart_give_the_same_blocks_as_an_import(
     messages = changes(30_000)
 
     async with open_store(tmp_path / "once") as store:
-        once = await write(store, tmp_path / "once", messages, 700)
+        once = await append_rest(store, tmp_path / "once", FEED, messages, 700)
     async with open_store(tmp_path / "twice") as store:
-        await write(store, tmp_path / "twice", messages[:21_001], 131)
-        twice = await write(store, tmp_path / "twice", messages, 2_000)
+        await append_rest(store, tmp_path / "twice", FEED, messages[:21_001], 131)
+        twice = await append_rest(store, tmp_path / "twice", FEED, messages, 2_000)
     async with open_store(tmp_path / "import") as store:
         async with open_writer(store, tmp_path / "import", feed=FEED) as writer:
             report = await writer.import_batches([messages[:9_000], messages[9_000:]])
@@ -69,10 +44,10 @@ async def test_a_feed_is_read_as_it_was_written_and_any_chunk_is_a_book_of_its_o
     messages = changes(30_000)
     part = TimeRange(EVENING + NS_PER_HOUR, EVENING + 2 * NS_PER_HOUR + 1)
     async with open_store(tmp_path) as store:
-        logs = await write(store, tmp_path, messages, 700)
+        logs = await append_rest(store, tmp_path, FEED, messages, 700)
 
-        whole = await read(store, TimeRange(EVENING - 1, EVENING + 9 * NS_PER_HOUR))
-        inside = await read(store, part)
+        whole = await read_here(store, FEED, TimeRange(EVENING - 1, EVENING + 9 * NS_PER_HOUR))
+        inside = await read_here(store, FEED, part)
 
     assert whole.equals(messages)
     assert inside.equals(messages[10_000:20_001])

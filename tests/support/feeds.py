@@ -8,20 +8,24 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from support.stores import key_pair
 
 from tradercast.chunks import ChunkHeader, decode_trades
+from tradercast.feed.channel import channel_of
 from tradercast.feed.checkpoint_store import CheckpointStore
 from tradercast.feed.incident_files import IncidentFiles
+from tradercast.feed.reader import SegmentReader
+from tradercast.feed.report import ReadReport
 from tradercast.feed.witness import Witness
 from tradercast.feed.writer import FeedWriter
 from tradercast.feeds import FeedId
 from tradercast.log import Core, LogStore
 from tradercast.paths import DataDir
 from tradercast.records import Decimals, Ids, Trades
-from tradercast.timerange import NS_PER_HOUR, parse_time_ns
+from tradercast.timerange import NS_PER_HOUR, TimeRange, parse_time_ns
 
 FEED = FeedId("bitfinex", "btcusd")
 START = parse_time_ns("2024-01-05T22:10:00Z")
@@ -129,3 +133,26 @@ async def logs_of(store: LogStore, feed: FeedId = FEED) -> Logs:
 async def _blocks(core: Core) -> list[bytes | None]:
     length = (await core.info()).length
     return [block async for batch in core.read([(0, length)], False) for _, block in batch]
+
+
+async def append_rest(
+    store: LogStore, directory: Path, feed: FeedId, records: Any, size: int
+) -> Logs:
+    """Append what the feed lacks, in messages of `size` records."""
+    async with open_writer(store, directory, feed=feed) as writer:
+        for at in range(writer.end_seq, len(records), size):
+            await writer.append([records[at : at + size]])
+    return await logs_of(store, feed)
+
+
+async def read_here(store: LogStore, feed: FeedId, wanted: TimeRange) -> Any:
+    """What a reader finds in the logs that are here."""
+    archive, tail = [
+        await store.core(signer=key_pair(f"{feed} {log}")) for log in ("archive", "tail")
+    ]
+    reader = SegmentReader(archive, tail, channel_of(feed), remote=False)
+    report = ReadReport()
+    plan = await reader.plan(wanted)
+    found = [piece.records async for piece in reader.read(plan, report)]
+    assert not report.missing
+    return type(found[0]).concat(found)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tradercast.book_levels import BookSide, Levels
 from tradercast.decimals import Decimals
-from tradercast.market.exact import Whole, run_sums, runs_of, to_decimals
+from tradercast.market.exact import Whole, sums_at, to_decimals
 from tradercast.records import Gap, Side, Trades
 from tradercast.rows import I64
 
@@ -86,7 +86,7 @@ class Traded:
         key = rank * self.count + np.concatenate([row, self.step[rows]])
         count = len(levels)
         up, down = size[:count], size[count : 2 * count]
-        market = _sums(key[:count], key[count:], size[2 * count :])
+        [market] = sums_at(key[:count], key[count:], [size[2 * count :]])
         over = np.maximum(market - down, 0)
         found = (up + over, market, np.maximum(down - market, 0))
         limit, traded, cancel = (
@@ -94,15 +94,3 @@ class Traded:
             for values in found
         )
         return limit, traded, cancel
-
-
-def _sums(wanted: I64, keys: I64, values: Whole) -> Whole:
-    """The sum of the values of each wanted key, 0 where it has none."""
-    if not len(keys):
-        return np.zeros(len(wanted), values.dtype)
-    order = np.argsort(keys, kind="stable")
-    keys, starts = runs_of(keys[order])
-    sums = run_sums(values[order], starts)
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    found: Whole = np.where(keys[at] == wanted, sums[at], 0)
-    return found

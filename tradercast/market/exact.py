@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -73,6 +74,17 @@ def run_sums(whole: Whole, at: I64) -> Whole:
         if largest > _LARGEST // 2:
             whole = whole.astype(object)
     return np.add.reduceat(whole, at)
+
+
+def sums_at(wanted: Whole, keys: Whole, columns: Sequence[Whole]) -> list[Whole]:
+    """For each column the sum of the values of each wanted key, exactly; 0 where it has none."""
+    if not len(keys):
+        return [np.zeros(len(wanted), column.dtype) for column in columns]
+    order = np.argsort(keys, kind="stable")
+    keys, starts = runs_of(keys[order])
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    hit = keys[at] == wanted
+    return [np.where(hit, run_sums(column[order], starts)[at], 0) for column in columns]
 
 
 def _largest(whole: Whole) -> int:

@@ -15,6 +15,7 @@ from tradercast.market.exact import (
     run_sums,
     runs_of,
     scale_up,
+    sums_at,
     to_decimals,
     to_whole,
     unit_of,
@@ -70,19 +71,14 @@ class OrderFlow:
         price_unit = min(unit_of(levels.price), *(part.units[0] for part in parts))
         size_unit = min(part.units[1] for part in parts)
         price = np.concatenate([scale_up(part.price, part.units[0] - price_unit) for part in parts])
-        order = np.argsort(price, kind="stable")
-        price, starts = runs_of(price[order])
-        wanted = to_whole(levels.price, price_unit)
-        at = np.minimum(np.searchsorted(price, wanted), len(price) - 1)
-        hit = price[at] == wanted
-        found = []
-        for name in ("added", "removed"):
-            sizes = np.concatenate(
+        sizes = (
+            np.concatenate(
                 [scale_up(getattr(part, name), part.units[1] - size_unit) for part in parts]
             )
-            sums = run_sums(sizes[order], starts)[at]
-            found.append(to_decimals(np.where(hit, sums, 0), size_unit))
-        return found[0], found[1]
+            for name in ("added", "removed")
+        )
+        added, removed = sums_at(to_whole(levels.price, price_unit), price, list(sizes))
+        return to_decimals(added, size_unit), to_decimals(removed, size_unit)
 
     def begin(self, *, is_known: bool) -> None:
         """Forget everything: the next messages are the first of another step."""
