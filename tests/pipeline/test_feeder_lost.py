@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 from support.damage import cut, flip, write_ahead_log
-from support.feeding import FEED, feed, numbered
+from support.feeding import FEED, PLACE, feed, numbered
 from support.feeds import Logs, batches, logs_of, market
 from support.stores import kill_sidecar, open_store
 
 from tradercast.errors import WriterBehindError, WriterConflictError
+from tradercast.feeds import FeedId
+from tradercast.pipeline.feeder_positions import Positions
 from tradercast.pipeline.messages import Message
 
 TRADES = market(40_000, per_hour=9_000)  # some of it is sealed
 MESSAGES = numbered(list(batches(TRADES, [400])))
+OTHER = FeedId("bitfinex", "ethusd")
 
 
 async def lose(directory: Path, count: int) -> tuple[Logs, int]:
@@ -72,6 +75,35 @@ async def test_what_is_gone_from_the_source_too_is_no_gap(tmp_path: Path) -> Non
 
     async with open_store(tmp_path) as store:
         assert len((await logs_of(store)).tail) == left
+
+
+async def test_a_quiet_feed_that_nothing_makes_up_for_keeps_no_other_from_going_on(
+    tmp_path: Path,
+) -> None:
+    runs = list(batches(TRADES, [400]))
+    other = numbered(runs, feed=OTHER)
+    async with open_store(tmp_path) as store:
+        await feed(store, tmp_path, [*other[:20], *MESSAGES], sizes=[4])
+        before = await logs_of(store)
+        await kill_sidecar(tmp_path)
+    cut(write_ahead_log(tmp_path), 60_000)
+
+    async with open_store(tmp_path) as store:  # the source has the other's messages only
+        feeder = await feed(store, tmp_path, other, sizes=[4], writer_s=0.5, make_up=True)
+        left = await logs_of(store)
+    kept = Positions.load(tmp_path / "feeder.json")
+
+    assert len(left.tail) < len(before.tail)
+    assert kept.feeds[OTHER].number == len(other) - 1
+    assert kept.offsets == {PLACE: 3 * (len(other) - 1) + 1}
+    assert feeder.progress.durable_ms == len(other)
+
+    async with open_store(tmp_path) as store:  # and it is not forgotten
+        every = [*other, *MESSAGES]
+        await feed(store, tmp_path, every, sizes=[4], writer_s=0.5, make_up=True)
+        logs = await logs_of(store)
+    assert logs.tail == before.tail
+    assert logs.records().equals(TRADES)
 
 
 async def test_killed_while_it_derives_it_begins_again(tmp_path: Path) -> None:

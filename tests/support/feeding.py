@@ -7,8 +7,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from support.feeds import FEED, market, open_writer
+from support.feeds import FEED, market, open_writer, witness_of
+from support.stores import key_pair
 
+from tradercast.feed.startup import is_behind
 from tradercast.feed.writer import FeedWriter
 from tradercast.feeds import FeedId
 from tradercast.log import LogStore
@@ -37,7 +39,9 @@ class ListSource:
             at, self.rewound = 0 if self.rewound else at, False
             end = at + self.sizes[turn % len(self.sizes)]
             # offsets have holes: markers of transactions
-            yield [Envelope(PLACE, 3 * n, value) for n, value in enumerate(self.values)][at:end]
+            yield [Envelope(PLACE, 3 * n, value, n + 1) for n, value in enumerate(self.values)][
+                at:end
+            ]
             at, turn = end, turn + 1
             yield []
 
@@ -84,8 +88,14 @@ async def feed(
     from_positions: bool = True,
     writer_s: float = 5.0,
     candles: bool = False,
+    make_up: bool = False,
 ) -> Feeder:
     """Run a feeder over a partition of these messages to its end."""
+
+    async def behind(feed: FeedId) -> bool:
+        async with await store.core(signer=key_pair(f"{feed} tail")) as tail:
+            return await is_behind(tail, witness_of(data_dir))
+
     path = data_dir / "feeder.json"
     positions = Positions.load(path) if from_positions else Positions()
     values = [m if isinstance(m, bytes) else encode_message(m) for m in messages]
@@ -99,6 +109,7 @@ async def feed(
         accept_gaps=accept_gaps,
         catch_up_s=catch_up_s,
         candles=candles,
+        is_behind=behind if make_up else None,
     )
     await feeder.run()
     return feeder

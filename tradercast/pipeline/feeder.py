@@ -185,8 +185,15 @@ class Feeder:
         for envelope, _ in pairs:
             self.positions.offsets[envelope.place] = envelope.offset + 1
         await self._rewind({place for feed, place in places.items() if self.feeds[feed].lost})
-        if envelopes and not self._owes:
-            self.progress = Progress(self._malformed, envelopes[-1].time_ms)
+        durable_ms = next(
+            (
+                envelope.time_ms
+                for envelope, message in reversed(pairs)
+                if message is None or not self._owes(message.feed)
+            ),
+            self.progress.durable_ms,
+        )
+        self.progress = Progress(self._malformed, durable_ms)
 
     async def _take(
         self, groups: Mapping[FeedId, Sequence[FeedMessage]], places: Mapping[FeedId, Place]
@@ -228,6 +235,9 @@ class Feeder:
         for fed in self.feeds.values():
             fed.lost = False
 
+    def _owes(self, feed: FeedId) -> bool:
+        return feed in self.feeds and self.feeds[feed].owes
+
     def _is_ours(self, message: FeedMessage) -> bool:
         if message.feed.channel in _CHANNELS:
             return True
@@ -264,13 +274,8 @@ class Feeder:
                 hint="give the listener its state topic back, or feed under another symbol",
             )
 
-    @property
-    def _owes(self) -> bool:
-        return any(fed.owes for fed in self.feeds.values())
-
     async def _save(self) -> None:
-        if self._owes:
-            return  # what was taken is not durable yet
+        # Also while a feed owes: the next start misses again what its log lost, and reads it again.
         positions = self.positions
         await asyncio.to_thread(positions.save, self._path)
         self._dirty = False
