@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tradercast.book_levels import BookSide, Keyframe, Levels
 from tradercast.book_messages import NO_CHECKSUM, BookMessages
 from tradercast.chunks.block import (
-    CHUNK,
     MAX_RECORDS,
-    pack_block,
-    require_encoder,
     require_room,
 )
 from tradercast.chunks.columns import ColumnWriter, Layout, layout_of
@@ -23,15 +22,12 @@ from tradercast.chunks.fields import (
     add_recv,
     aside_columns,
     canonical,
-    check_frame,
-    check_running,
 )
-from tradercast.chunks.header import MAX_KEYFRAME, ChunkHeader, KeyInfo, TailInfo
+from tradercast.chunks.frame import Frame, begin_chunk, finish_chunk
+from tradercast.chunks.header import MAX_KEYFRAME, KeyInfo
 from tradercast.chunks.price_lists import PriceLists
-from tradercast.chunks.units import time_unit
 from tradercast.decimals import Decimals
 from tradercast.errors import EncodeError
-from tradercast.feeds import FeedId
 from tradercast.ids import ABSENT
 from tradercast.rows import I64
 
@@ -73,15 +69,7 @@ LAYOUT: Layout = layout_of(
 
 
 def encode_book(
-    messages: BookMessages,
-    *,
-    feed: FeedId,
-    first_seq: int,
-    running_max_ns: int,
-    keyframe: Keyframe | None = None,
-    chain: bytes = b"",
-    tail: TailInfo | None = None,
-    message: int | None = None,
+    messages: BookMessages, *, keyframe: Keyframe | None = None, **frame: Unpack[Frame]
 ) -> bytes:
     """One block that holds `messages`: the same records always give the same bytes.
 
@@ -89,20 +77,10 @@ def encode_book(
     ----------
     messages : BookMessages
         1 to 65,536 records with at most 262,144 levels.
-    feed : FeedId
-        A feed of the channel ``book``.
-    first_seq : int
-        The number of the first record.
-    running_max_ns : int
-        The largest time (see `BookMessages.times`) of the segment, these records included.
     keyframe : Keyframe, optional
         The book before the first record; in archive chunks, never in tail blocks.
-    chain : bytes
-        The hash of all records up to the end of these, or empty.
-    tail : TailInfo, optional
-        In tail blocks only.
-    message : int, optional
-        The number of the source's message that these records came in.
+    **frame
+        See `Frame`; the feed is one of the channel ``book``.
 
     Raises
     ------
@@ -110,65 +88,34 @@ def encode_book(
         If a record can not be held exactly (names it), the block would be over 1 MiB, or the
         installed pcodec is not the one of the format.
     """
-    block = encode_book_any_size(
-        messages,
-        feed=feed,
-        first_seq=first_seq,
-        running_max_ns=running_max_ns,
-        keyframe=keyframe,
-        chain=chain,
-        tail=tail,
-        message=message,
-    )
-    require_room(block, first_seq, len(messages))
+    block = encode_book_any_size(messages, keyframe=keyframe, **frame)
+    require_room(block, frame["first_seq"], len(messages))
     return block
 
 
 def encode_book_any_size(
-    messages: BookMessages,
-    *,
-    feed: FeedId,
-    first_seq: int,
-    running_max_ns: int,
-    keyframe: Keyframe | None = None,
-    chain: bytes = b"",
-    tail: TailInfo | None = None,
-    message: int | None = None,
+    messages: BookMessages, *, keyframe: Keyframe | None = None, **frame: Unpack[Frame]
 ) -> bytes:
     """`encode_book` without the limit of 1 MiB."""
-    require_encoder()
-    times = messages.ts_event
-    check_frame(feed, CHANNEL, len(messages), first_seq, chain, times)
-    low, high = messages.span()
-    check_running(running_max_ns, high)
-    _check_levels(messages, keyframe, first_seq)
-    writer = ColumnWriter()
-    unit = time_unit(times)
-    writer.add("ts", times // 10**unit, delta=1)
+    writer, unit = begin_chunk(messages, CHANNEL, frame)
+    _check_levels(messages, keyframe, frame["first_seq"])
     if messages.is_snapshot.any():
         writer.add("snap", messages.is_snapshot.astype(np.uint8))
-    recv_unit = add_recv(writer, messages.ts_recv, times)
+    recv_unit = add_recv(writer, messages.ts_recv, messages.ts_event)
     _add_numbers(writer, messages)
     writer.add("len", messages.lengths())
-    exponents = _add_levels(writer, messages, keyframe, first_seq)
+    exponents = _add_levels(writer, messages, keyframe, frame["first_seq"])
     add_notes(writer, messages.notes)
-    header = ChunkHeader(
-        feed=feed,
-        count=len(messages),
-        first_seq=first_seq,
-        min_ns=low,
-        max_ns=high,
-        running_max_ns=running_max_ns,
-        chain=chain,
+    return finish_chunk(
+        writer,
+        messages,
+        frame,
         price_exponent=exponents[0],
         size_exponent=exponents[1],
-        tail=tail,
-        message=message,
         key=None if keyframe is None else _key_info(keyframe),
         time_unit=unit,
         recv_unit=recv_unit,
     )
-    return pack_block(CHUNK, header.to_map(writer.entries), writer.sections)
 
 
 def id_bases(last_id: I64) -> I64:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import numpy as np
 
 from tradercast.candles import PRICES, Candles
-from tradercast.chunks.block import CHUNK, MAX_RECORDS, pack_block, require_encoder, require_room
+from tradercast.chunks.block import MAX_RECORDS, require_room
 from tradercast.chunks.columns import ColumnWriter, Layout, layout_of
 from tradercast.chunks.fields import (
     NOTE_COLUMNS,
@@ -14,12 +16,9 @@ from tradercast.chunks.fields import (
     add_present,
     aside_columns,
     canonical,
-    check_frame,
-    check_running,
     refuse,
 )
-from tradercast.chunks.header import ChunkHeader, TailInfo
-from tradercast.chunks.units import time_unit
+from tradercast.chunks.frame import Frame, begin_chunk, finish_chunk
 from tradercast.decimals import Decimals
 from tradercast.errors import EncodeError
 from tradercast.feeds import FeedId
@@ -47,50 +46,18 @@ LAYOUT: Layout = layout_of(
 )
 
 
-def encode_candles(
-    candles: Candles,
-    *,
-    feed: FeedId,
-    first_seq: int,
-    running_max_ns: int,
-    chain: bytes = b"",
-    tail: TailInfo | None = None,
-    message: int | None = None,
-) -> bytes:
+def encode_candles(candles: Candles, **frame: Unpack[Frame]) -> bytes:
     """One block that holds 1 to 65,536 candles; parameters and errors as of `encode_trades`."""
-    block = encode_candles_any_size(
-        candles,
-        feed=feed,
-        first_seq=first_seq,
-        running_max_ns=running_max_ns,
-        chain=chain,
-        tail=tail,
-        message=message,
-    )
-    require_room(block, first_seq, len(candles))
+    block = encode_candles_any_size(candles, **frame)
+    require_room(block, frame["first_seq"], len(candles))
     return block
 
 
-def encode_candles_any_size(
-    candles: Candles,
-    *,
-    feed: FeedId,
-    first_seq: int,
-    running_max_ns: int,
-    chain: bytes = b"",
-    tail: TailInfo | None = None,
-    message: int | None = None,
-) -> bytes:
+def encode_candles_any_size(candles: Candles, **frame: Unpack[Frame]) -> bytes:
     """`encode_candles` without the limit of 1 MiB."""
-    require_encoder()
-    times = candles.ts_open
-    check_frame(feed, CHANNEL, len(candles), first_seq, chain, times)
-    low, high = candles.span()
-    check_running(running_max_ns, high)
+    writer, unit = begin_chunk(candles, CHANNEL, frame)
+    first_seq = frame["first_seq"]
     refuse(candles.counts() < ABSENT, "has a negative number of trades", first_seq)
-    writer = ColumnWriter()
-    unit = time_unit(times)
-    writer.add("ts", times // 10**unit, delta=1)
     price_exponent, close = _add_prices(writer, candles, first_seq)
     volume = canonical(candles.volume, "volume", lambda row: first_seq + row)
     writer.add("vol", volume.mantissa)
@@ -104,21 +71,14 @@ def encode_candles_any_size(
     counts = candles.counts()
     add_present(writer, "cnt", counts, counts != ABSENT, delta=0)
     add_notes(writer, candles.notes)
-    header = ChunkHeader(
-        feed=feed,
-        count=len(candles),
-        first_seq=first_seq,
-        min_ns=low,
-        max_ns=high,
-        running_max_ns=running_max_ns,
-        chain=chain,
+    return finish_chunk(
+        writer,
+        candles,
+        frame,
         price_exponent=price_exponent,
         size_exponent=volume.exponent,
-        tail=tail,
-        message=message,
         time_unit=unit,
     )
-    return pack_block(CHUNK, header.to_map(writer.entries), writer.sections)
 
 
 def _add_prices(writer: ColumnWriter, candles: Candles, first_seq: int) -> tuple[int, I64]:
