@@ -125,12 +125,12 @@ class Chain:
         except OSError:
             return 0
 
-    def metric(self, service: str, name: str) -> float:
-        """The sum of a metric over its labels; 0 as long as there is none."""
+    def metric(self, service: str, name: str, label: str = "") -> float:
+        """The sum of a metric over the labels that have this in them; 0 if there is none yet."""
         return sum(
             float(line.rpartition(" ")[2])
             for line in self.metrics(service).splitlines()
-            if line.startswith((f"{name} ", f"{name}{{"))
+            if line.startswith((f"{name} ", f"{name}{{")) and label in line
         )
 
     def metrics(self, service: str) -> str:

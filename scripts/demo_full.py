@@ -2,7 +2,8 @@
 
 An exchange on this machine makes trades; `collect` writes them to MongoDB, `listener` carries
 them to Kafka, two feeders append them to signed logs, a seeder copies these, and a trader syncs.
-The first feeder is killed on the way. In the end the trader has every trade once, or it fails.
+The first feeder is killed on the way. In the end the trader has every trade once, and every message
+of the books that is in MongoDB, or it fails.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from scripts.local_servers import MissingError
 
 SYMBOLS = {"tBTCUSD": "btcusd", "tETHUSD": "ethusd"}
 RECORDS = "tradercast_feeder_records"
+SERVED = "tradercast_serve_records"
 LETTERS = "tradercast_listener_dead_letters_total"
 
 
@@ -101,7 +103,8 @@ async def _story(
     exchange.going_on.clear()
     stopped = time.monotonic()
     total = _count(exchange)
-    await _copied(chain, total)
+    books = await _books(chain)
+    await _copied(chain, total, books)
     drained = time.monotonic() - stopped
     say(f"6  {total} trades happened; the seeder has them all {drained:.1f} s after the last")
 
@@ -111,7 +114,9 @@ async def _story(
             (metrics_to / f"{name}.txt").write_text(chain.metrics(name))
     last = await _sync(chain, "stranger", "seeder")
     lost, twice = _compare(chain, exchange)
+    messages = await _sync_books(chain, "stranger", "seeder")
     say(f"7  a stranger who knows only the seeder syncs {last}: {lost} lost, {twice} twice")
+    say(f"   and {messages} of {books} messages of order books")
     codes = await chain.down()
     say(f"8  ended: {', '.join(f'{name} {code}' for name, code in codes.items())}")
     found = {
@@ -119,6 +124,8 @@ async def _story(
         "synced": last,
         "lost": lost,
         "twice": twice,
+        "book_messages": books,
+        "books_synced": messages,
         "takeover_s": round(gap, 2),
         "drained_s": round(drained, 2),
         "restarts": chain.restarts,
@@ -126,7 +133,7 @@ async def _story(
         "seconds": round(time.monotonic() - began, 1),
         **figures,
     }
-    if lost or twice or last != total or any(codes.values()):
+    if lost or twice or last != total or messages != books or any(codes.values()):
         raise ChainError(f"what came out is not what went in: {json.dumps(found)}")
     return found
 
@@ -139,12 +146,36 @@ async def _insert_nonsense(chain: Chain) -> None:
         await client["market"]["trades"].insert_one(nonsense)
 
 
-async def _copied(chain: Chain, records: int) -> None:
-    await chain.until(
-        lambda: chain.metric("seeder", "tradercast_serve_records") >= records,
-        f"the seeder has not {records} records",
-        "seeder",
-    )
+async def _copied(chain: Chain, trades: int, books: int = 0) -> None:
+    for records, channel in ((trades, "/trades"), (books, "/book")):
+        await chain.until(
+            lambda r=records, c=channel: chain.metric("seeder", SERVED, c) >= r,
+            f"the seeder has not {records} records of {channel}",
+            "seeder",
+        )
+
+
+async def _books(chain: Chain) -> int:
+    """How many messages of books there are, now that nothing happens any more."""
+    uri = (chain.folder / "secret").read_text("utf-8").strip()
+    taken = "tradercast_collect_book_taken_total"
+    async with AsyncMongoClient[dict[str, Any]](uri) as client:
+        while True:
+            count = await client["market"]["book"].count_documents({})
+            await asyncio.sleep(1.0)
+            if count == await asyncio.to_thread(chain.metric, "collect", taken):
+                return int(count)
+
+
+async def _sync_books(chain: Chain, who: str, peer: str) -> int:
+    """How many messages of books a trader has then."""
+    common = ["--data-dir", str(chain.folder / who), "--json"]
+    from_there = ["--from", chain.link, "--peer", chain.address(peer, "7340")]
+    count = 0
+    for symbol in SYMBOLS.values():
+        lines = await _tradercast("sync", symbol, "--channel", "book", *from_there, *common)
+        count += next(line["records"] for line in lines if line.get("event") == "synced")
+    return count
 
 
 async def _sync(chain: Chain, who: str, peer: str) -> int:

@@ -21,7 +21,7 @@ _NUMBERED = 65_536
 
 
 class LocalExchange:
-    """Trades of a simulated market, as they happen, for whoever subscribes.
+    """Trades of a simulated market, as they happen, and a book of sorts, for whoever subscribes.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class LocalExchange:
     going_on : asyncio.Event
         Trades happen while it is set.
     heard : asyncio.Event
-        Somebody has subscribed to all of them.
+        Somebody has subscribed to the trades of all of them.
     """
 
     def __init__(self, symbols: tuple[str, ...], trades_per_s: float) -> None:
@@ -86,6 +86,8 @@ class LocalExchange:
                     fresh.append(row)
                 for client in list(self._clients.values()):
                     await client.tell(symbol, fresh)
+                    if fresh:
+                        await client.tell_book(symbol, fresh[-1])
             owed -= int(owed)
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
@@ -99,7 +101,10 @@ class LocalExchange:
                 asked = json.loads(message.data)
                 if asked["event"] == "conf":
                     client.numbered = asked["flags"] & _NUMBERED != 0
-                    await client.event(event="conf", status="OK", flags=asked["flags"])
+                    flags = asked["flags"] & _NUMBERED
+                    await client.event(event="conf", status="OK", flags=flags)
+                elif asked["event"] == "subscribe" and asked["channel"] == "book":
+                    await client.subscribe_book(asked["symbol"])
                 elif asked["event"] == "subscribe":
                     await client.subscribe(asked["symbol"], self._rows.get(asked["symbol"], []))
                     if self.sent.keys() <= client.channels.keys():
@@ -117,11 +122,25 @@ class _Client:
         self.numbered = False
         self._socket = socket
         self.channels: dict[str, int] = {}
+        self._books: dict[str, int] = {}
         self._number = 0
 
     async def event(self, **fields: object) -> None:
         with contextlib.suppress(ConnectionError):
             await self._socket.send_str(json.dumps(fields))
+
+    async def subscribe_book(self, symbol: str) -> None:
+        channel = 1_000 + len(self._books)
+        fields = {"channel": "book", "chanId": channel, "symbol": symbol}
+        await self.event(event="subscribed", **fields)
+        await self._data(f"[{channel},[[1,1,1],[1000000,1,-1]]")
+        self._books[symbol] = channel
+
+    async def tell_book(self, symbol: str, row: str) -> None:
+        """That somebody waits now where the last trade was."""
+        if (channel := self._books.get(symbol)) is not None:
+            _, _, amount, price = row[1:-1].split(",")
+            await self._data(f"[{channel},[{price},1,{amount}]")
 
     async def subscribe(self, symbol: str, rows: list[str]) -> None:
         channel = len(self.channels) + 1
@@ -140,7 +159,7 @@ class _Client:
     async def beat(self) -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT_S)
-            for channel in list(self.channels.values()):
+            for channel in [*self.channels.values(), *self._books.values()]:
                 await self._data(f'[{channel},"hb"')
 
     async def _data(self, start: str) -> None:

@@ -99,6 +99,19 @@ def test_deletes_that_would_not_be_known_are_no_fault_but_told(
     assert 'collMod: "fills"' in str(check.hint)
 
 
+def test_a_collection_of_books_has_to_be_readable_and_may_lose_what_is_old(
+    mongodb: MongoAddress, mongo_database: Database[dict[str, Any]]
+) -> None:
+    mongo_database["book"].insert_one({"_id": 1})
+    name = mongo_database.name
+
+    found = by_name(mongodb_checks(uri_of(mongodb.uri, name), ["trades"], ["book"]))
+
+    assert found[f"mongodb {name}.book"].details["documents"] == 1
+    assert f"mongodb deletes of {name}.trades" in found
+    assert f"mongodb deletes of {name}.book" not in found
+
+
 def test_a_mongod_that_is_no_replica_set(tmp_path: Path) -> None:
     with Standalone(tmp_path) as alone:
         found = by_name(mongodb_checks(f"mongodb://{alone.address}/market"))

@@ -61,6 +61,7 @@ def test_the_chain_of_the_compose_file_loses_nothing(told: dict[str, Any]) -> No
 
     assert found["trades"] > 200
     assert (found["lost"], found["twice"], found["synced"]) == (0, 0, found["trades"])
+    assert found["books_synced"] == found["book_messages"] > 20
     assert found["dead_letters"] == 1  # the document without a price
     assert found["swarm_served_bytes"] > 0
     assert found["exit_codes"] == dict.fromkeys(SERVICES, 0)

@@ -22,7 +22,9 @@ _REPLICA_SET = "start mongod with --replSet rs0, and run rs.initiate() once in m
 Client = MongoClient[dict[str, Any]]
 
 
-def mongodb(uri: str, collections: Sequence[str] = ()) -> Iterator[Check]:
+def mongodb(
+    uri: str, collections: Sequence[str] = (), books: Sequence[str] = ()
+) -> Iterator[Check]:
     """What a listener needs of a MongoDB, one check after the other; nothing is changed.
 
     Parameters
@@ -31,6 +33,8 @@ def mongodb(uri: str, collections: Sequence[str] = ()) -> Iterator[Check]:
         Its address; in no check.
     collections : sequence of str
         What will be listened to; ``trades`` of the address's database by default.
+    books : sequence of str
+        The collections of books; nobody minds deletes there.
 
     Raises
     ------
@@ -38,6 +42,7 @@ def mongodb(uri: str, collections: Sequence[str] = ()) -> Iterator[Check]:
         If the address can not be read, or names no database.
     """
     names = collections_of(uri, collections)
+    more = collections_of(uri, books) if books else ()
     try:
         with Client(uri, serverSelectionTimeoutMS=_PATIENCE_MS, appname="tradercast-doctor") as on:
             first = _replica_set(on)
@@ -46,6 +51,8 @@ def mongodb(uri: str, collections: Sequence[str] = ()) -> Iterator[Check]:
                 for name in names:
                     yield _rights(on, name)
                     yield _images(on, name)
+                for name in more:
+                    yield _rights(on, name)
                 yield _oplog(on)
     except (ConfigurationError, InvalidURI):
         yield Check("mongodb", False, "the address has options that make no sense", "mend it")

@@ -39,6 +39,9 @@ def doctor(
     collections: Annotated[
         str, typer.Option("--collections", metavar="NAME,…", help="As of `listener`.")
     ] = "",
+    book_collections: Annotated[
+        str, typer.Option("--book-collections", metavar="NAME,…", help="As of `listener`.")
+    ] = "",
     kafka: Annotated[
         str | None,
         typer.Option("--kafka", metavar="H:P,…", help="Check these brokers and their topics too."),
@@ -65,7 +68,7 @@ def doctor(
         state.running_sidecar(cli.data_dir),
         ports.peer_port(),
         ports.directory_port(),
-        *(_mongodb(mongo, _parts([collections])) if mongo else ()),
+        *(_mongodb(mongo, _parts([collections]), _parts([book_collections])) if mongo else ()),
         *(_kafka(kafka_config, kafka, _parts(topics or [])) if kafka else ()),
     ]
     for check in checks:
@@ -80,11 +83,11 @@ def doctor(
     return EXIT_OK if healthy else EXIT_INCOMPLETE
 
 
-def _mongodb(uri: str, collections: Sequence[str]) -> Iterator[Check]:
+def _mongodb(uri: str, collections: Sequence[str], books: Sequence[str]) -> Iterator[Check]:
     extras.load("pymongo", "operator")
     from tradercast.cli.checks.mongodb import mongodb
 
-    return mongodb(uri, collections)
+    return mongodb(uri, collections, books)
 
 
 def _kafka(config: Path | None, brokers: str, topics: Sequence[str]) -> Iterator[Check]:
