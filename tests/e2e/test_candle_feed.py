@@ -97,6 +97,7 @@ def test_a_minute_between_two_segments_has_the_trades_of_both(
         names = ("--exchange", "bitfinex", "--symbol", "btcusd", "--segment", name, "--candles")
         made = publisher.run("publish", tmp_path / f"{name}.csv", *names)
         assert [line["added"] > 0 for line in made] == [True, True]
+        assert "is read before" not in publisher.commands[-1].stderr
     link = publisher.serve().link
 
     for interval in ("1m", "15m"):
@@ -105,3 +106,12 @@ def test_a_minute_between_two_segments_has_the_trades_of_both(
             (row.ts_open, f"{row.close.normalize():f}", row.trades)
             for row in plain_candles(trade_rows(trades), interval)
         ]
+
+
+def test_a_segment_that_is_no_history_is_warned_of(machines: Machines, tmp_path: Path) -> None:
+    trades, publisher = market(200, jitter_s=0), machines("publisher")
+    for name, part in (("main", trades[:100]), ("next", trades[100:])):
+        export(tmp_path / f"{name}.csv", [(part, None)])
+        publisher.publish(tmp_path / f"{name}.csv", segment=name)
+
+    assert "next is read before main, but ends at" in publisher.commands[-1].stderr

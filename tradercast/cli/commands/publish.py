@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from tradercast.cli.commands.serve import (
     serve_until_stopped,
 )
 from tradercast.cli.context import Cli
+from tradercast.cli.local import open_local
 from tradercast.cli.options import BootstrapOption, PeerOption
 from tradercast.cli.text import count, size
 from tradercast.client.node import Node
@@ -33,6 +35,7 @@ from tradercast.feed.source import Batches
 from tradercast.feeds import FeedId, check_name, normalise_symbol
 from tradercast.paths import DIRECTORY_PORT, LOOPBACK, PEER_PORT
 from tradercast.pipeline.files.sources import FORMATS, Files, source_files
+from tradercast.timerange import TimeRange, format_time_ns
 
 EXAMPLES = (
     "tradercast publish trades.parquet --exchange binance --symbol btcusdt",
@@ -114,6 +117,8 @@ async def publish(
     async def add(node: Node) -> None:
         details = {"native_symbol": native_symbol} if native_symbol else {}
         await _import(cli, node, feed, source.batches(), segment, details)
+        if segment != MAIN:
+            await _warn_of_order(cli, node, feed)
         if candles:
             made = FeedId(feed.exchange, feed.symbol, CANDLES.name)
             async with feed_writer(node, feed, segment=segment) as writer:
@@ -173,6 +178,20 @@ async def _import(
             error.hint = error.hint or "nothing was added: mend the file and publish it again"
             raise
     _report(cli, feed, report, str(own_link(node)), time.monotonic() - began)
+
+
+async def _warn_of_order(cli: Cli, node: Node, feed: FeedId) -> None:
+    """Say so if segments do not follow each other in time."""
+    plans = await (await open_local(node, str(feed))).plan(TimeRange())
+    for one, two in itertools.pairwise(plans):
+        last, starts = one.plan.settled_ns, [ref.min_ns for ref in two.plan.chunks[:1]]
+        starts += [two.plan.tail.min_ns] if two.plan.tail else []
+        if last is not None and starts and last > starts[0]:
+            first, then = one.segment.segment.name, two.segment.segment.name
+            cli.out.warn(
+                f"the segment {first} is read before {then}, but ends at {format_time_ns(last)}, after {format_time_ns(starts[0])}: "
+                "a segment is for history before what there is"
+            )
 
 
 def _report(cli: Cli, feed: FeedId, report: ImportReport, link: str, elapsed: float) -> None:
