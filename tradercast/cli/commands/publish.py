@@ -189,8 +189,8 @@ async def _warn_of_order(cli: Cli, node: Node, feed: FeedId) -> None:
         if last is not None and starts and last > starts[0]:
             first, then = one.segment.segment.name, two.segment.segment.name
             cli.out.warn(
-                f"the segment {first} is read before {then}, but ends at {format_time_ns(last)}, after {format_time_ns(starts[0])}: "
-                "a segment is for history before what there is"
+                f"the segment {first} is read before {then}, but ends at {format_time_ns(last)}, "
+                f"after {format_time_ns(starts[0])}: a segment is for history before what there is"
             )
 
 
