@@ -69,6 +69,28 @@ def test_it_is_the_plain_book_after_every_batch(rows: list[Row], splits: list[in
         same(book, plain)
 
 
+@given(message_rows(), st.sets(st.integers(0, 12)))
+def test_record_by_record_it_is_the_plain_book_however_often_columns_are_read(
+    rows: list[Row], read_after: set[int]
+) -> None:
+    book, plain, run = Book(), PlainBook(), messages_of(rows)
+
+    for at in range(len(run)):
+        book.apply_row(run, at)
+        plain.apply(rows_of(run[at : at + 1]))
+
+        assert book.ts_event == int(run.ts_event[at])
+        assert book.valid == plain.valid
+        for side in BookSide:
+            expected = [entry[1:3] for entry in plain.levels(side)]
+            assert book.best(side) == (expected[0] if expected else None)
+            assert book.top(side, 3) == expected[:3]
+        if at in read_after:
+            same(book, plain)
+
+    same(book, plain)
+
+
 @given(message_rows(), message_rows())
 def test_a_keyframe_goes_on_where_the_book_was(before: list[Row], after: list[Row]) -> None:
     whole, plain = Book(), PlainBook()

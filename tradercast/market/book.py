@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import repeat
 
 import numpy as np
 
 from tradercast import decimal_form
 from tradercast.book_levels import BookSide, Keyframe, Levels
 from tradercast.book_messages import BookMessages
+from tradercast.ids import ABSENT
 from tradercast.market.book_side import SideLevels
 from tradercast.market.exact import Whole, running_sum, to_decimals, to_whole, unit_of
+
+_FEW = 1_024  # levels: so few are changed one by one
 
 
 class Book:
@@ -34,7 +38,7 @@ class Book:
         self.ts_event: int | None = None
         self._price_exponent = 0
         self._size_exponent = 0
-        self._sides = {side: SideLevels.empty() for side in BookSide}
+        self._sides = {side: SideLevels() for side in BookSide}
 
     @classmethod
     def from_keyframe(cls, keyframe: Keyframe) -> Book:
@@ -55,12 +59,23 @@ class Book:
         if len(snapshots):
             last = int(snapshots[-1])
             self.valid = True
-            self._sides = {side: SideLevels.empty() for side in BookSide}
+            self._sides = {side: SideLevels() for side in BookSide}
             gaps = gaps[gaps > last]
             levels = levels[int(messages.offsets[last]) :]
         if len(gaps):
             self.valid = False
         self._change(levels)
+
+    def apply_row(self, messages: BookMessages, row: int) -> None:
+        """`apply` of one record of a run, which costs less than to cut it out."""
+        start, end = messages.offsets[row : row + 2].tolist()
+        price, size = messages.levels.price, messages.levels.size
+        many = end - start > _FEW or messages.is_snapshot[row] or len(messages.notes)
+        if many or price.escapes or size.escapes:
+            self.apply(messages[row : row + 1])
+        elif not self._change_few(messages.levels, start, end):
+            self._change(messages.levels[start:end])
+        self.ts_event = int(messages.ts_event[row])
 
     def best(self, side: BookSide) -> tuple[Decimal, Decimal] | None:
         """Price and size of the best level of a side; `None` if it has none."""
@@ -68,13 +83,12 @@ class Book:
 
     def top(self, side: BookSide, depth: int) -> list[tuple[Decimal, Decimal]]:
         """Prices and sizes of the best levels, best first: quicker than `levels` for a few."""
-        held, rows = self._sides[side], self._rows(side, depth)
         return [
             (
                 decimal_form.exact(price, self._price_exponent),
                 decimal_form.exact(size, self._size_exponent),
             )
-            for price, size in zip(held.price[rows].tolist(), held.size[rows].tolist(), strict=True)
+            for price, size in self._sides[side].top(max(0, depth), rising=side == BookSide.ASK)
         ]
 
     def levels(self, side: BookSide, depth: int | None = None) -> Levels:
@@ -125,8 +139,9 @@ class Book:
     @property
     def is_crossed(self) -> bool:
         """Whether the best bid is not below the best ask: no book of an exchange at rest is."""
-        bids, asks = self._sides[BookSide.BID], self._sides[BookSide.ASK]
-        return bool(len(bids) and len(asks) and bids.price[-1] >= asks.price[0])
+        bid = self._sides[BookSide.BID].top(1, rising=False)
+        ask = self._sides[BookSide.ASK].top(1, rising=True)
+        return bool(bid and ask and bid[0][0] >= ask[0][0])
 
     def refine(self, levels: Levels) -> tuple[int, int]:
         """Make the units fine enough for changes to come; returns their exponents."""
@@ -165,6 +180,9 @@ class Book:
     def _change(self, levels: Levels) -> None:
         if not len(levels):
             return
+        plain = not levels.price.escapes and not levels.size.escapes
+        if plain and len(levels) <= _FEW and self._change_few(levels, 0, len(levels)):
+            return
         self._refine(unit_of(levels.price), unit_of(levels.size))
         price = to_whole(levels.price, self._price_exponent)
         size = to_whole(levels.size, self._size_exponent)
@@ -172,6 +190,29 @@ class Book:
         for side, held in self._sides.items():
             rows = levels.side == side
             held.change(price[rows], size[rows], count[rows])
+
+    def _change_few(self, levels: Levels, start: int, end: int) -> bool:
+        """The same for a few rows without escapes; false if it is better done with arrays."""
+        sides = self._sides
+        if start == end:
+            return True
+        self._refine(levels.price.exponent, levels.size.exponent)
+        read = [held.was_read for held in sides.values()]
+        for held in sides.values():
+            held.was_read = False
+        if any(read):  # and will be again: to make columns anew each time would take longer
+            return False
+        for held in sides.values():
+            held.loosen()
+        price_step = 10 ** (levels.price.exponent - self._price_exponent)
+        size_step = 10 ** (levels.size.exponent - self._size_exponent)
+        rows = slice(start, end)
+        counts = repeat(ABSENT) if levels.count is None else levels.count[rows].tolist()
+        columns = (levels.side, levels.price.mantissa, levels.size.mantissa)
+        lists = [column[rows].tolist() for column in columns]
+        for side, price, size, count in zip(*lists, counts, strict=False):
+            sides[side].set(price * price_step, size * size_step, count)
+        return True
 
     def _refine(self, price_exponent: int, size_exponent: int) -> None:
         """Make the units fine enough; those of an empty book are taken as they come."""

@@ -7,10 +7,9 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from tradercast.book_levels import BookSide
-from tradercast.book_messages import BookMessages
 from tradercast.market.book import Book
 from tradercast.market.orders import EXACT, Order
-from tradercast.market.replay_events import ReplayCandle
+from tradercast.market.replay_events import ReplayBook, ReplayCandle
 
 Match: TypeAlias = "tuple[Order, Decimal, Decimal, bool]"
 """An order, the price and size of a fill, and whether the order had waited."""
@@ -75,9 +74,9 @@ class PaperMarket:
             at = price if order.price is None else order.price
             yield order, at, order.remaining, order.price is not None
 
-    def changed(self, messages: BookMessages) -> Iterator[Match]:
+    def changed(self, message: ReplayBook) -> Iterator[Match]:
         """The book changed."""
-        self.book.apply(messages)
+        message.apply_to(self.book)
         if not self.orders or not self.book.valid:
             return
         for order in self._leaving(lambda order: order.price is None):

@@ -120,7 +120,7 @@ class StrategyRun:
         self._strategy.on_trade(trade)
 
     def _book(self, market: PaperMarket, message: ReplayBook) -> None:
-        self.desk.book(market.changed(message.messages), self.desk.now)
+        self.desk.book(market.changed(message), self.desk.now)
         self._strategy.on_book(market.book)
 
     def _candle(self, market: PaperMarket, minute: ReplayCandle) -> None:
