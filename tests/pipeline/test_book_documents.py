@@ -104,6 +104,48 @@ def test_a_bad_document_is_set_aside_and_its_neighbours_are_not(reason: str) -> 
     assert run.messages.ts_event.tolist() == [NOW + 1, NOW + 3]
 
 
+def test_what_an_exponent_stands_for_counts_as_if_it_were_written_out() -> None:
+    _, rejected = read_book_documents([message(1, asks=[["1e-90", "1E-90", 1]] * 2_000)])
+
+    assert [str(one.reason) for one in rejected] == ["too_large"]
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["1", "-1", "1e9", "NaN", float("nan"), NOW]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+FIELDS = (
+    "_id",
+    "after",
+    "ts_event",
+    "ts_recv",
+    "is_snapshot",
+    "last_id",
+    "checksum",
+    "bids",
+    "gap",
+)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), VALUES, min_size=1, max_size=3))
+def test_no_document_stops_a_batch(changes: dict[str, Any]) -> None:
+    given_documents = [message(1), message(2, **changes), message(3)]
+
+    runs, rejected = read_book_documents(given_documents)
+
+    accepted = sum(len(run.number) for run in runs)
+    assert accepted + len(rejected) == 3
+    assert {one.row for one in rejected} <= {1}
+    for run in runs:
+        assert len(run.messages) == len(run.number) == len(run.after)
+
+
 @pytest.mark.parametrize("document", [{}, {"_id": "text"}, message(-1), message(1, after="0")])
 def test_documents_that_are_nothing_of_the_kind(document: dict[str, Any]) -> None:
     runs, rejected = read_book_documents([document])

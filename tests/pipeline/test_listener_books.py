@@ -18,18 +18,22 @@ from tradercast.errors import FormatError
 from tradercast.feeds import FeedId
 from tradercast.pipeline import listener_messages
 from tradercast.pipeline.book_batches import BookBatch, decode_any
+from tradercast.pipeline.book_documents import MAX_LEVELS
 from tradercast.pipeline.listener_books import (
     BookOutcome,
     changed_books,
     split_books,
     to_book_messages,
 )
+from tradercast.pipeline.listener_preview import preview
 from tradercast.pipeline.listener_state import (
     BookPlace,
     ListenerState,
     decode_state,
     encode_state,
 )
+from tradercast.pipeline.mapping import FieldMap
+from tradercast.pipeline.mongo_connect import connected
 
 NOW = 1_700_000_000_000_000_000
 FEED = FeedId("bitfinex", "btcusd", "book")
@@ -167,6 +171,16 @@ def test_no_message_is_larger_than_a_broker_takes() -> None:
     assert [one.number for one in made.messages] == list(range(len(made.messages)))
 
 
+def test_the_largest_document_is_one_message_that_a_broker_takes() -> None:
+    level = ["1234.5678901", "0.1234567890123456", 2**62]
+
+    [made] = taken([document(0, bids=[level] * MAX_LEVELS)])
+
+    assert not made.letters
+    [only] = made.messages
+    assert len(only.payload) <= listener_messages.MAX_BYTES
+
+
 def test_a_state_with_books_comes_back_and_one_without_is_as_before() -> None:
     places = {FEED: BookPlace(5, NOW, -1)}
     state = ListenerState(numbers={FEED: 3}, books=places)
@@ -175,6 +189,21 @@ def test_a_state_with_books_comes_back_and_one_without_is_as_before() -> None:
     assert encode_state(ListenerState()).startswith(b"\x97\x01")
     with pytest.raises(FormatError):
         decode_state(encode_state(state).replace(b"\x98\x02", b"\x98\x01", 1))
+
+
+async def test_a_dry_run_shows_what_becomes_of_the_first_and_the_last(mongodb: Any) -> None:
+    name = f"x{secrets.token_hex(6)}"
+    async with connected(mongodb.uri) as client:
+        bad = document(2, bids=[["NaN", "1", 1]])
+        await client[name]["book"].insert_many([document(0), document(1), bad, document(3)])
+
+        look = await preview(client, f"{name}.book", FieldMap.parse(""), [f"{name}.book"])
+
+    assert (look.looked_at, dict(look.feeds)) == (4, {"bitfinex/btcusd/book": 3})
+    common = {"feed": "bitfinex/btcusd/book", "levels": 1}
+    assert look.first == common | {"ts_event": NOW, "number": 0, "is_snapshot": True}
+    assert look.last == common | {"ts_event": NOW + 3, "number": 3, "is_snapshot": False}
+    assert dict(look.rejected) == {"bad_price": 1}
 
 
 @pytest.mark.timeout(240)

@@ -40,6 +40,7 @@ MAX_TEXT = 500_000
 _MAX = 2**63 - 1
 _NONE = -1
 _MANY = 512
+_EXPANDED = 200  # characters that an exponent may stand for
 _IDS = ("first_id", "last_id", "prev_id")
 
 
@@ -127,9 +128,10 @@ def read_book_documents(
     """Read a batch; what is no message is set aside with its reason, and nothing raises."""
     rejected: dict[int, Rejected] = {}
     found: dict[FeedId, _Feed] = {}
+    names: dict[tuple[str, str], FeedId] = {}
     for row, document in enumerate(documents):
         try:
-            feed, number = _identity(document)
+            feed, number = _identity(document, names)
             entry, after = _entry(document), _integer(document.get("after"), 0)
         except _BadError as error:
             rejected[row] = Rejected(row, error.reason, shown(error.value))
@@ -183,12 +185,13 @@ def _columns(entries: Sequence[Entry]) -> BookMessages:
     return rows.flush()
 
 
-def _identity(document: Document) -> tuple[FeedId, int]:
+def _identity(document: Document, names: dict[tuple[str, str], FeedId]) -> tuple[FeedId, int]:
     identity = document.get("_id")
     if not isinstance(identity, Mapping):
         raise _BadError(Reason.BAD_NAME, identity)
     try:
-        feed = FeedId(identity["exchange"], identity["symbol"], CHANNEL)
+        name = identity["exchange"], identity["symbol"]
+        feed = names.get(name) or names.setdefault(name, FeedId(*name, CHANNEL))
     except (BadNameError, TypeError, KeyError):
         raise _BadError(Reason.BAD_NAME, identity) from None
     number = _integer(identity.get("number"), 0)
@@ -263,7 +266,8 @@ def _check_size(bids: list[Any], asks: list[Any]) -> None:
     if count > MAX_LEVELS:
         raise _BadError(Reason.TOO_LARGE, f"{count} levels, over {MAX_LEVELS}")
     if count > _MANY:
-        size = sum(len(str(value)) for level in (*bids, *asks) for value in level[:2])
+        texts = [str(value).lower() for level in (*bids, *asks) for value in level[:2]]
+        size = sum(len(text) + _EXPANDED * ("e" in text) for text in texts)
         if size > MAX_TEXT:
             raise _BadError(Reason.TOO_LARGE, f"{size} characters in its levels, over {MAX_TEXT}")
 
