@@ -6,8 +6,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from tradercast.chunks import (
     IndexNode,
@@ -98,13 +99,13 @@ async def encode_runs(
     """The blocks of each run behind `end`, which moves on with them.
 
     The first thread takes care of the order alone: `pool` encodes up to `depth` chunks at a time,
-    since the encoder lets go of the interpreter while it works, and the index nodes of one run
-    are made while the next is waited for.
+    since the encoder lets go of the interpreter while it works; meanwhile further runs are cut and
+    hashed, and the index nodes of the last one are made.
     """
     loop = asyncio.get_running_loop()
     pending: deque[asyncio.Future[Sealed]] = deque()
     adding: asyncio.Task[list[bytes]] | None = None
-    chain, encoder = end.chain, end.encoder
+    hashed = _hashed(runs, end.encoder, end.chain)
 
     async def oldest() -> list[bytes]:
         nonlocal adding
@@ -114,14 +115,12 @@ async def encode_runs(
         return blocks
 
     try:
-        async for several in runs:
-            steps = await asyncio.to_thread(_steps, several, encoder, chain)
-            for run, step in zip(several, steps, strict=True):
-                work = loop.run_in_executor(pool, _encode, end.feed, run, encoder, step)
-                pending.append(work)
-                chain, encoder = step.chain, step.encoder
-                if len(pending) >= depth and (blocks := await oldest()):
-                    yield blocks
+        async with aclosing(_one_ahead(hashed)) as batches:
+            async for batch in batches:
+                for step in batch:
+                    pending.append(loop.run_in_executor(pool, _encode, end.feed, step))
+                    if len(pending) >= depth and (blocks := await oldest()):
+                        yield blocks
         while pending:
             if blocks := await oldest():
                 yield blocks
@@ -135,21 +134,57 @@ async def encode_runs(
 
 
 class _Step(NamedTuple):
-    """What the records after a run depend on."""
+    """A run, what encodes it, and what the records after it depend on."""
 
-    chain: bytes
+    run: Run
     encoder: ChunkEncoder
+    chain: bytes
+    after: ChunkEncoder
+
+
+_Batches: TypeAlias = "AsyncGenerator[list[_Step], None]"
+
+
+async def _hashed(
+    runs: AsyncGenerator[list[Run], None], encoder: ChunkEncoder, chain: bytes
+) -> _Batches:
+    async for several in runs:
+        steps = await asyncio.to_thread(_steps, several, encoder, chain)
+        if steps:
+            chain, encoder = steps[-1].chain, steps[-1].after
+        yield steps
 
 
 def _steps(runs: list[Run], encoder: ChunkEncoder, chain: bytes) -> list[_Step]:
     steps: list[_Step] = []
     for run in runs:
-        chain, encoder = extend_chain(chain, run.records), encoder.after(run.records)
-        steps.append(_Step(chain, encoder))
+        chain, after = extend_chain(chain, run.records), encoder.after(run.records)
+        steps.append(_Step(run, encoder, chain, after))
+        encoder = after
     return steps
 
 
-def _encode(feed: FeedId, run: Run, encoder: ChunkEncoder, after: _Step) -> Sealed:
+def _encode(feed: FeedId, step: _Step) -> Sealed:
+    run = step.run
     before_ns = NO_TIME if run.before_ns is None else run.before_ns
-    chunks = encode_hashed_run(run.records, encoder, feed, run.first_seq, before_ns, after.chain)
-    return Sealed(chunks, after.encoder)
+    chunks = encode_hashed_run(
+        run.records, step.encoder, feed, run.first_seq, before_ns, step.chain
+    )
+    return Sealed(chunks, step.after)
+
+
+async def _one_ahead(batches: _Batches) -> _Batches:
+    """The same; the next batch is being made while the caller has the last one."""
+    ahead = asyncio.create_task(_next(batches))
+    try:
+        while (batch := await ahead) is not None:
+            ahead = asyncio.create_task(_next(batches))
+            yield batch
+    finally:
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
+        await batches.aclose()
+
+
+async def _next(batches: _Batches) -> list[_Step] | None:
+    return await anext(batches, None)
