@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from tradercast.log import Core
 from tradercast.swarm.announcement import topic_of_root
 
 _log = logging.getLogger(__name__)
+
+_TOLD_S = 1.0  # peers tell what they know as soon as they are connected
 
 
 @dataclass(slots=True)
@@ -94,6 +97,10 @@ async def open_publisher(
         news = node.later(_keep_catalog(node, core, timeout_s))
         return OpenPublisher(held.link, delegation, Catalog.of_blocks(copy.blocks), core, news)
     catalog = await refresh_catalog(core, Catalog(), remote=remote, stall_s=timeout_s)
+    if remote and (newer := await _told(node, link.root, delegation)) is not None:
+        delegation = newer
+        core = await node.open_log(delegation.catalog_key)
+        catalog = await refresh_catalog(core, Catalog(), remote=True, stall_s=timeout_s)
     if not catalog.length:
         raise NoPeerError(
             "the publisher was found, but none of the connected peers has its catalog",
@@ -103,6 +110,16 @@ async def open_publisher(
         held = node.publishers.remember(Link(link.root, None, link.bootstrap, link.peers))
         await node.remember(core)
     return OpenPublisher(held.link, delegation, catalog, core)
+
+
+async def _told(node: Node, root: bytes, known: Delegation) -> Delegation | None:
+    """The delegation to another catalog that a peer told of meanwhile: the key was changed."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_TOLD_S):
+            await node.heard(root).wait()
+    held = node.publishers.get(root)
+    newest = None if held is None else held.delegation
+    return None if newest is None or newest.catalog_key == known.catalog_key else newest
 
 
 async def _keep_catalog(node: Node, core: Core, stall_s: float) -> None:
