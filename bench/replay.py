@@ -33,13 +33,15 @@ def merged(feeds: dict[FeedId, Trades]) -> Iterator[ReplayBatch]:
     runs = list(feeds.values())
     seqs = [np.arange(len(run)) for run in runs]
     at = [0] * len(runs)
-    while any(merge.is_waited_for(feed) for feed in range(len(runs))):
+    waited_for = set(range(len(runs)))
+    while waited_for:
         for feed, run in enumerate(runs):
             rows = slice(at[feed], at[feed] + _ROWS)
             if not merge.is_empty(feed):
                 continue
             if at[feed] >= len(run):
                 merge.pass_over(feed)
+                waited_for.discard(feed)
                 continue
             merge.add(feed, times[feed].take(run[rows], seqs[feed][rows]))
             at[feed] += _ROWS
