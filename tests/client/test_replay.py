@@ -21,6 +21,7 @@ from tradercast.errors import UnknownSymbolError, UsageError
 from tradercast.market.book import Book
 from tradercast.market.replay_events import ReplayEvent
 from tradercast.market.replay_merge import ReplayBatch
+from tradercast.timerange import parse_time_ns
 
 START, END = "2024-08-08T23:55:00Z", "2024-08-08T23:56:00Z"
 BOTH = ("trades", "book")
@@ -34,13 +35,13 @@ def capture() -> Path:
 
 @pytest.fixture(scope="module")
 def publisher(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A node with the whole capture, and with one that has a hole."""
+    """A node with both captures, which meet at midnight, and with one that has a hole."""
     root = tmp_path_factory.mktemp("captures")
     holey = root / "holey.jsonl"
     holey.write_bytes(b"".join(holed(capture)))
     with machine(root) as made:
         for channel in BOTH:
-            made.publish(capture, channel=channel, **NAMED)
+            made.publish(*both(), channel=channel, **NAMED)
             made.publish(holey, channel=channel, **{**NAMED, "exchange": "holey"})
         yield made
 
@@ -54,6 +55,10 @@ def published(publisher: Machine) -> Path:
 def client(published: Path) -> Iterator[tradercast.Client]:
     with tradercast.connect(published) as opened:
         yield opened
+
+
+def both() -> list[Path]:
+    return [real("l2") / name for name in SPOT]
 
 
 def lines_of(capture: Path) -> list[bytes]:
@@ -84,9 +89,7 @@ def numbers_of(lines: list[bytes]) -> list[tuple[str, int]]:
     return found
 
 
-def test_trades_and_book_come_in_the_capture_s_order(
-    client: tradercast.Client, capture: Path
-) -> None:
+def test_trades_and_book_come_in_the_captures_order(client: tradercast.Client) -> None:
     events = list(client.replay("binance/btcusdt", channels=BOTH, sync=False))
 
     shown = [
@@ -94,7 +97,8 @@ def test_trades_and_book_come_in_the_capture_s_order(
         for e in events
         if e.kind == "trade" or not e.data.is_snapshot
     ]
-    assert shown == numbers_of(lines_of(capture))
+    assert shown == [number for name in both() for number in numbers_of(lines_of(name))]
+    assert events[0].ts < parse_time_ns("2024-08-09") < events[-1].ts
     assert sum(e.kind == "book" and e.data.is_snapshot for e in events) == 1
     assert all(one.ts <= two.ts for one, two in itertools.pairwise(events))
 
