@@ -28,7 +28,7 @@ _SIDES = [side.name.lower() for side in sorted(Side)]
 # Structs with gc=False: however many a program keeps, the garbage collector does not go through
 # them; they refer to nothing that could refer back.
 _FEW = 1 << 11
-_KEPT = 1 << 16
+_KEPT = 1 << 17
 _EXACT = Context(prec=40, Emin=MIN_EMIN, Emax=MAX_EMAX)  # whatever the program's own rounds to
 
 
