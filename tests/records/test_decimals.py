@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tradercast.decimal_text import Lines
 from tradercast.decimals import Decimals
 from tradercast.errors import InputError, UsageError
 
@@ -178,6 +179,17 @@ def test_floats_that_are_no_numbers_are_refused_with_their_row(bad: float) -> No
         Decimals.from_floats(np.array([1.0, bad]))
     with pytest.raises(InputError, match="row 1"):
         Decimals.from_decimals([Decimal(1), Decimal(str(bad))])
+
+
+@given(st.lists(st.text("0123456789.", min_size=1, max_size=17), min_size=1, max_size=6))
+def test_unsigned_text_reads_the_same_however_it_lies_in_memory(texts: list[str]) -> None:
+    good = [text for text in texts if text.count(".") < 2 and text != "."]
+    for column in (texts, Lines("\n".join(texts)), np.array(texts, "S"), np.array(texts, "U")):
+        if len(good) < len(texts):
+            with pytest.raises(InputError, match="is not a decimal number"):
+                Decimals.from_strings(column)
+        else:
+            assert Decimals.from_strings(column).to_decimals() == exact(texts)
 
 
 def test_a_line_break_in_one_row_does_not_move_the_others() -> None:
