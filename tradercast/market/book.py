@@ -74,7 +74,7 @@ class Book:
         if many or price.escapes or size.escapes:
             self.apply(messages[row : row + 1])
         elif not self._change_few(messages.levels, start, end):
-            self._change(messages.levels[start:end])
+            self._change_many(messages.levels[start:end])
         self.ts_event = int(messages.ts_event[row])
 
     def best(self, side: BookSide) -> tuple[Decimal, Decimal] | None:
@@ -181,8 +181,11 @@ class Book:
         if not len(levels):
             return
         plain = not levels.price.escapes and not levels.size.escapes
-        if plain and len(levels) <= _FEW and self._change_few(levels, 0, len(levels)):
-            return
+        few = plain and len(levels) <= _FEW
+        if not (few and self._change_few(levels, 0, len(levels))):
+            self._change_many(levels)
+
+    def _change_many(self, levels: Levels) -> None:
         self._refine(unit_of(levels.price), unit_of(levels.size))
         price = to_whole(levels.price, self._price_exponent)
         size = to_whole(levels.size, self._size_exponent)
