@@ -190,3 +190,15 @@ test('a damaged block is neither returned nor served, and is fetched from a peer
   const info = await a.call('core.info', { handle })
   assert.deepEqual([info.length, info.contiguous_length, info.peers], [20, 7, 1])
 })
+
+test('that a block is damaged is told before the proofs that lack it end', async (t) => {
+  const a = await create(t)
+  const { handle } = await write(a, 20, { size: 10000 })
+  await damage(a, 7)
+
+  const { result } = await a.stream('core.proofs', { handle, ranges: [[7, 8]] })
+  const told = a.events.filter(([name]) => name === 'block.damaged').map(([, { index }]) => index)
+
+  assert.deepEqual(result.missing, [[7, 8]])
+  assert.deepEqual(told, [7])
+})
