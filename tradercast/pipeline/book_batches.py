@@ -19,7 +19,7 @@ from tradercast.errors import EncodeError, FormatError, TradercastError
 from tradercast.feed.channel import BOOK
 from tradercast.feeds import FeedId
 from tradercast.ids import ABSENT
-from tradercast.pipeline.messages import MAX_BYTES, MAX_RECORDS, Message, decode_message
+from tradercast.pipeline.messages import MAX_BYTES, MAX_RECORDS, Message, decode_message, pack
 from tradercast.records import Decimals, Kind, Notes
 from tradercast.rows import I64
 from tradercast.timerange import MIN_TIME_NS
@@ -89,10 +89,7 @@ def encode_book_batch(batch: BookBatch) -> bytes:
         _present(levels.counts(), ABSENT),
     ]
     gaps = [column.tolist() for column in (notes.row, notes.ref_seq, notes.ref_end, notes.ref_ts)]
-    packed: bytes = msgpack.packb([VERSION, str(batch.feed), batch.number, 0, columns, gaps])
-    if len(packed) > MAX_BYTES:
-        raise EncodeError(f"a message of {len(packed)} bytes is over {MAX_BYTES}")
-    return packed
+    return pack([VERSION, str(batch.feed), batch.number, 0, columns, gaps])
 
 
 def decode_book_batch(data: bytes) -> BookBatch:

@@ -19,6 +19,7 @@ from tradercast.pipeline.kafka_producer import TransactionalProducer
 from tradercast.pipeline.kafka_topics import COMPACTED, read_compacted
 from tradercast.pipeline.listener_books import (
     BookOutcome,
+    Event,
     changed_books,
     split_books,
     to_book_messages,
@@ -290,8 +291,9 @@ class _Writer:
     async def records(self, batch: SourceBatch, counts: ListenerCounts) -> _Made:
         """All that is to be committed together because of a batch."""
         counts.taken(len(batch.events) + len(batch.documents))
-        trades, letters = self._trades(batch)
-        books, changed = self._books(batch, trades.numbers)
+        trade_events, book_events = split_books(batch.events, self._options.books)
+        trades, letters = self._trades(batch, trade_events)
+        books, changed = self._books(batch, book_events, trades.numbers)
         letters += [*trades.letters, *changed, *books.letters]
         counts.repeats += books.repeats
         messages = (*trades.messages, *books.messages)
@@ -315,11 +317,12 @@ class _Writer:
         records.append(Record(STATE_TOPIC, 0, name, encode_state(self.state)))
         return _Made(records, messages, tuple(letters))
 
-    def _trades(self, batch: SourceBatch) -> tuple[Outcome, list[DeadLetter]]:
+    def _trades(
+        self, batch: SourceBatch, events: Sequence[Event]
+    ) -> tuple[Outcome, list[DeadLetter]]:
         options = self._options
         letters: list[DeadLetter] = []
         if batch.events:
-            events, _ = split_books(batch.events, options.books)
             rows, letters = changed_rows(events, options.fields)
         elif batch.collection in options.books:
             rows = Rows()
@@ -329,14 +332,13 @@ class _Writer:
         return to_messages(rows, self.state.numbers, repeats_anywhere=repeats), letters
 
     def _books(
-        self, batch: SourceBatch, numbers: Mapping[FeedId, int]
+        self, batch: SourceBatch, events: Sequence[Event], numbers: Mapping[FeedId, int]
     ) -> tuple[BookOutcome, list[DeadLetter]]:
         books, places = self._options.books, self.state.books
         documents: Sequence[Document] = batch.documents if batch.collection in books else ()
         collections = [batch.collection] * len(documents)
         letters: list[DeadLetter] = []
         if batch.events:
-            _, events = split_books(batch.events, books)
             documents, collections, letters = changed_books(events)
         return to_book_messages(documents, collections, numbers, places), letters
 

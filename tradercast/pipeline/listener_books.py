@@ -18,7 +18,7 @@ from tradercast.ids import ABSENT
 from tradercast.pipeline.book_batches import BookBatch, encode_book_batch, gap_record
 from tradercast.pipeline.book_documents import BookRun, read_book_documents
 from tradercast.pipeline.listener_events import DeadLetter, LetterReason
-from tradercast.pipeline.listener_messages import MAX_BYTES, MAX_RECORDS, Encoded
+from tradercast.pipeline.listener_messages import MAX_BYTES, MAX_RECORDS, Encoded, Outcome
 from tradercast.pipeline.listener_state import BookPlace
 from tradercast.pipeline.mapping import Document
 from tradercast.pipeline.raw_inserts import Inserts
@@ -27,25 +27,17 @@ Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class BookOutcome:
+class BookOutcome(Outcome):
     """What a batch of documents gives.
 
     Attributes
     ----------
-    messages : tuple of Encoded
-        Per feed in the order of its records.
-    letters : tuple of DeadLetter
-    numbers : mapping of FeedId to int
-        The next number of every feed.
     places : mapping of FeedId to BookPlace
         The last document of every book.
     repeats : int
         Documents that were taken before.
     """
 
-    messages: tuple[Encoded, ...]
-    letters: tuple[DeadLetter, ...]
-    numbers: Mapping[FeedId, int]
     places: Mapping[FeedId, BookPlace]
     repeats: int = 0
 

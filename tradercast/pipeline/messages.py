@@ -100,9 +100,18 @@ def encode_message(message: Message) -> bytes:
     ]
     corrections = [[c.row, int(c.kind), c.trade_id, c.ts_event] for c in message.corrections]
     flags = _ANYWHERE if message.repeats_anywhere else 0
-    packed: bytes = msgpack.packb(
-        [VERSION, str(message.feed), message.number, flags, columns, corrections]
-    )
+    return pack([VERSION, str(message.feed), message.number, flags, columns, corrections])
+
+
+def pack(values: list[Any]) -> bytes:
+    """The bytes of any message.
+
+    Raises
+    ------
+    EncodeError
+        If they are too many.
+    """
+    packed: bytes = msgpack.packb(values)
     if len(packed) > MAX_BYTES:
         raise EncodeError(f"a message of {len(packed)} bytes is over {MAX_BYTES}")
     return packed
