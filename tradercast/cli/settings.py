@@ -115,7 +115,7 @@ def _checked(value: Any, param: Any, place: str) -> Any:
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise UsageError(f"{place}: the value is not a text or a number")
-    if isinstance(value, str) or param.type_descriptor.annotation in (int, float):
+    if isinstance(value, str) or param.type.name.partition(" ")[0] in ("int", "float"):
         return value
     raise UsageError(f"{place}: the value is not a text", hint="put it in quotes")
 
