@@ -21,6 +21,7 @@ from tradercast.pipeline.messages import Message, encode_message
 from tradercast.records import Trades
 
 PLACE: Place = ("tradercast.bitfinex.trades", 0)
+_AHEAD = 3  # batches at most that are read before the last one is dealt with: Kafka never ends
 
 
 class ListSource:
@@ -43,7 +44,8 @@ class ListSource:
                 at:end
             ]
             at, turn = end, turn + 1
-            yield []
+            for _ in range(_AHEAD):
+                yield []
 
     async def rewind(self, place: Place) -> None:
         self.rewound = True

@@ -8,7 +8,6 @@ import logging
 import os
 import time
 from collections.abc import (
-    AsyncGenerator,
     Awaitable,
     Callable,
     Collection,
@@ -20,23 +19,21 @@ from collections.abc import (
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from tradercast.durable import os_errors
-from tradercast.errors import FeedBusyError, FormatError, SourceHoleError, UnknownVersionError
+from tradercast.errors import FeedBusyError, SourceHoleError
 from tradercast.feed.channel import BOOK, TRADES
 from tradercast.feeds import FeedId
-from tradercast.pipeline.book_batches import FeedMessage, decode_any
+from tradercast.pipeline.book_batches import FeedMessage
 from tradercast.pipeline.feeder_feed import CATCH_UP_S, FedFeed, OpenWriter
-from tradercast.pipeline.feeder_input import Envelope, MessageSource, Place
+from tradercast.pipeline.feeder_input import MessageSource, Place
+from tradercast.pipeline.feeder_intake import Arrival, Intake
 from tradercast.pipeline.feeder_positions import Positions
 
 _SAVE_S = 1.0
 _FEEDS_AT_ONCE = 8
-_FEW_BYTES = 32 << 10
 _CHANNELS = (TRADES.name, BOOK.name)
-
-_Decoded: TypeAlias = "tuple[Sequence[Envelope], list[FeedMessage | None]]"
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +97,7 @@ class Feeder:
         self.feeds: dict[FeedId, FedFeed] = {}
         self.progress = Progress()
         self._source = source
+        self._intake = Intake(source)
         self._open_writer = open_writer
         self.positions = positions
         self._path = path
@@ -109,8 +107,6 @@ class Feeder:
         self._on_feed = on_feed
         self._is_behind = is_behind
         self._candles = candles
-        self._malformed = 0
-        self._rewound: set[Place] = set()  # the batch after this one is from before
         self._foreign: set[FeedId] = set()
         self._dirty = False
         self._saved_at = 0.0
@@ -125,9 +121,9 @@ class Feeder:
         """
         try:
             await self._make_up()
-            async with aclosing(_ahead(self._decoded())) as batches:
-                async for envelopes, messages in batches:
-                    await self._write(envelopes, messages)
+            async with aclosing(self._intake.batches()) as batches:
+                async for arrivals in batches:
+                    await self._write(arrivals)
                     if self._dirty and time.monotonic() - self._saved_at >= _SAVE_S:
                         await self._save()
         finally:
@@ -136,39 +132,10 @@ class Feeder:
             for fed in self.feeds.values():
                 await fed.close()
 
-    async def _decoded(self) -> AsyncGenerator[_Decoded, None]:
-        async for envelopes in self._source.batches():
-            if sum(len(envelope.value) for envelope in envelopes) < _FEW_BYTES:
-                yield envelopes, self._decode(envelopes)  # a thread's turn would take longer
-            else:
-                yield envelopes, await asyncio.to_thread(self._decode, envelopes)
-
-    def _decode(self, envelopes: Sequence[Envelope]) -> list[FeedMessage | None]:
-        return [self._decode_one(envelope) for envelope in envelopes]
-
-    def _decode_one(self, envelope: Envelope) -> FeedMessage | None:
-        try:
-            return decode_any(envelope.value)
-        except UnknownVersionError:
-            raise
-        except FormatError as error:
-            # If it was one of the listener's, its number is missing at the next message.
-            self._malformed += 1
-            log.error("offset %d of %s: %s", envelope.offset, envelope.place, error.message)
-            return None
-
-    async def _write(
-        self, envelopes: Sequence[Envelope], messages: Sequence[FeedMessage | None]
-    ) -> None:
-        stale, self._rewound = self._rewound, set()
-        pairs = [
-            (envelope, message)
-            for envelope, message in zip(envelopes, messages, strict=True)
-            if envelope.place not in stale
-        ]
+    async def _write(self, arrivals: Sequence[Arrival]) -> None:
         groups: dict[FeedId, list[FeedMessage]] = {}
         places: dict[FeedId, Place] = {}
-        for envelope, message in pairs:
+        for envelope, message in arrivals:
             if message is not None and self._is_ours(message):
                 groups.setdefault(message.feed, []).append(message)
                 places[message.feed] = envelope.place
@@ -178,22 +145,22 @@ class Feeder:
         if groups and not self._saved_at:
             await self._save()  # from here on these are the topics that are known
         results = await self._take(groups, places)
-        self._dirty |= bool(envelopes)
+        self._dirty |= bool(arrivals)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        for envelope, _ in pairs:
+        for envelope, _ in arrivals:
             self.positions.offsets[envelope.place] = envelope.offset + 1
         await self._rewind({place for feed, place in places.items() if self.feeds[feed].lost})
         durable_ms = next(
             (
                 envelope.time_ms
-                for envelope, message in reversed(pairs)
+                for envelope, message in reversed(arrivals)
                 if message is None or not self._owes(message.feed)
             ),
             self.progress.durable_ms,
         )
-        self.progress = Progress(self._malformed, durable_ms)
+        self.progress = Progress(self._intake.malformed, durable_ms)
 
     async def _take(
         self, groups: Mapping[FeedId, Sequence[FeedMessage]], places: Mapping[FeedId, Place]
@@ -216,7 +183,6 @@ class Feeder:
         every = self.positions.offsets.keys()
         places = {at for feed in lost for at in _one_or(self.positions.places.get(feed), every)}
         await self._rewind(places)
-        self._rewound.clear()  # nothing was read before
 
     @property
     def trouble(self) -> str | None:
@@ -229,8 +195,7 @@ class Feeder:
     async def _rewind(self, places: Collection[Place]) -> None:
         """Have places read again from their beginning, for logs that lost what they had."""
         for place in places:
-            await self._source.rewind(place)
-            self._rewound.add(place)
+            await self._intake.rewind(place)
             self.positions.offsets.pop(place, None)
         for fed in self.feeds.values():
             fed.lost = False
@@ -296,18 +261,6 @@ async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> list[BaseExcep
             await each
 
     return await asyncio.gather(*map(one, work), return_exceptions=True)
-
-
-async def _ahead(batches: AsyncGenerator[_Decoded, None]) -> AsyncGenerator[_Decoded, None]:
-    """The same batches; the next one is made while the caller is busy with one."""
-    following = asyncio.ensure_future(anext(batches, None))
-    try:
-        while (batch := await following) is not None:
-            following = asyncio.ensure_future(anext(batches, None))
-            yield batch
-    finally:
-        following.cancel()
-        await asyncio.wait([following])
 
 
 def lock_positions(path: Path) -> int:

@@ -39,7 +39,7 @@ class MessageSource(Protocol):
         ...
 
     async def rewind(self, place: Place) -> None:
-        """Begin a place again from what is the oldest there; one batch may still be behind it."""
+        """Begin a place again from what is the oldest there, from the next batch asked for on."""
         ...
 
     async def commit(self, offsets: Mapping[Place, int]) -> None:
