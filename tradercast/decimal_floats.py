@@ -15,6 +15,27 @@ _SAMPLE = 64
 F64 = NDArray[np.float64]
 
 
+def of_one_scale(floats: F64) -> tuple[I64, int] | None:
+    """`shortest` of a column that all is ``mantissa * 10**exponent``, in a third of the time.
+
+    None of one that is not, or that is not finite.
+    """
+    places = _most_places(floats[:: len(floats) // _SAMPLE + 1])
+    power, most = 10.0**places, _UNIQUE / 10.0**places
+    mantissa = np.empty(len(floats), np.int64)
+    scaled, back = np.empty((2, min(_SLAB, len(floats))))
+    for start in range(0, len(floats), _SLAB):
+        slab = floats[start : start + _SLAB]
+        whole, again = scaled[: len(slab)], back[: len(slab)]
+        if not (-most < float(slab.min()) and float(slab.max()) < most):  # not of a NaN either
+            return None
+        np.rint(np.multiply(slab, power, out=whole), out=whole)
+        if not np.array_equal(np.divide(whole, power, out=again), slab):
+            return None
+        mantissa[start : start + _SLAB] = whole
+    return mantissa, -places
+
+
 def shortest(floats: F64) -> tuple[I64, I64, I64]:
     """Find ``mantissa * 10**exponents`` of finite numbers.
 
@@ -28,9 +49,8 @@ def shortest(floats: F64) -> tuple[I64, I64, I64]:
     mantissa = np.empty(len(floats), np.int64)
     exponents = np.empty(len(floats), np.int64)
     left = [np.zeros(0, np.int64)]
+    likely = _most_places(floats[:: len(floats) // _SAMPLE + 1])
     with np.errstate(over="ignore"):
-        # most columns have one number of places, which a few rows show
-        likely = _most_places(floats[:: len(floats) // _SAMPLE + 1])
         for start in range(0, len(floats), _SLAB):
             rows = slice(start, start + _SLAB)
             left.append(start + _fill(floats[rows], likely, mantissa[rows], exponents[rows]))
@@ -38,14 +58,16 @@ def shortest(floats: F64) -> tuple[I64, I64, I64]:
 
 
 def _most_places(sample: F64) -> int:
+    """The number of places that most columns have throughout, which a few rows show."""
     most = 0
-    for places in _PLACES:
-        _, hit = _scaled(sample, places)
-        if hit.any():
-            most = places
-            sample = sample[~hit]
-        if not len(sample):
-            break
+    with np.errstate(over="ignore", invalid="ignore"):
+        for places in _PLACES:
+            _, hit = _scaled(sample, places)
+            if hit.any():
+                most = places
+                sample = sample[~hit]
+            if not len(sample):
+                break
     return most
 
 

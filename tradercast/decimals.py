@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tradercast import decimal_form as form
 from tradercast import decimal_text as text
-from tradercast.decimal_floats import shortest
+from tradercast.decimal_floats import of_one_scale, shortest
 from tradercast.decimal_text import TextColumn
 from tradercast.errors import InputError
 from tradercast.rows import I64, Rows, as_i64, pick, shifted
@@ -94,6 +94,9 @@ class Decimals:
             If a row is NaN or infinite; names the row.
         """
         floats = np.asarray(values, np.float64)
+        plain = of_one_scale(floats) if len(floats) else None
+        if plain is not None:
+            return cls(*form.common_at(*plain, {}))
         bad = np.flatnonzero(~np.isfinite(floats))
         if len(bad):
             raise InputError(f"row {bad[0]}: {floats[bad[0]]} is not a finite number")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 
@@ -148,6 +149,10 @@ class Trades:
         UsageError
             If there are no records.
         """
+        return self._span
+
+    @cached_property
+    def _span(self) -> tuple[int, int]:
         return self.notes.span(self.ts_event)
 
 

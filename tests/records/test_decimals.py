@@ -92,6 +92,24 @@ def test_a_long_column_of_floats_is_exact_around_its_odd_rows(places: int) -> No
     assert column.to_decimals() == [Decimal(repr(value)) for value in values.tolist()]
 
 
+@pytest.mark.parametrize("places", [0, 2, 8])
+def test_a_long_column_of_floats_of_one_scale_is_exact(places: int) -> None:
+    values = np.random.default_rng(places).integers(-(10**14), 10**14, 40_000) / 10.0**places
+    values[-1] = (10**15 - 1) / 10.0**places
+
+    column = Decimals.from_floats(values)
+
+    assert column.exponent == -places
+    assert column.to_decimals() == [Decimal(repr(value)) for value in values.tolist()]
+
+
+def test_a_float_of_sixteen_digits_far_behind_is_exact_too() -> None:
+    values = np.arange(40_000) / 100
+    values[-1] = 9007199254740993.0  # its text ends with 992.0, and it counts no hundredths
+
+    assert Decimals.from_floats(values).to_decimals()[-1] == Decimal("9007199254740992")
+
+
 @pytest.mark.parametrize("places", [0, 3])
 def test_long_columns_have_the_form_that_their_numbers_alone_decide(places: int) -> None:
     hundreds = np.arange(1, 20_001) * 100
@@ -179,6 +197,8 @@ def test_floats_that_are_no_numbers_are_refused_with_their_row(bad: float) -> No
         Decimals.from_floats(np.array([1.0, bad]))
     with pytest.raises(InputError, match="row 1"):
         Decimals.from_decimals([Decimal(1), Decimal(str(bad))])
+    with pytest.raises(InputError, match="row 39999"):
+        Decimals.from_floats(np.append(np.arange(39_999.0), bad))
 
 
 @given(st.lists(st.text("0123456789.", min_size=1, max_size=17), min_size=1, max_size=6))

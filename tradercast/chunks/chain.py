@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Iterable
 
 import numpy as np
+from nacl.encoding import RawEncoder
+from nacl.hash import blake2b
 
 from tradercast import decimal_form
 from tradercast.book_messages import OPTIONAL, BookMessages
@@ -39,10 +40,10 @@ def extend_chain(chain: bytes, records: Records) -> bytes:
         raise UsageError(f"a chain hash has {CHAIN_BYTES} bytes, not {len(chain)}")
     if not len(records):
         return chain
-    hasher = hashlib.blake2b(chain, digest_size=CHAIN_BYTES, person=_PERSON)
-    for part in _parts(records):
-        hasher.update(part)
-    return hasher.digest()
+    # libsodium's takes two thirds of the time of hashlib's, and all at once the interpreter's lock
+    # is given away once
+    data = b"".join((chain, *_parts(records)))
+    return blake2b(data, CHAIN_BYTES, person=_PERSON, encoder=RawEncoder)
 
 
 def _parts(records: Records) -> Iterable[bytes | memoryview]:

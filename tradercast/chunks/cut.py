@@ -57,11 +57,12 @@ def find_cuts(
     if not len(times):
         return [], state
     first = int(times[0]) if state.running_max_ns is None else state.running_max_ns
-    running = np.maximum.accumulate(np.concatenate(([first], times)))
-    hours = running // NS_PER_HOUR
-    days = running // NS_PER_DAY
-    turns = np.flatnonzero(hours[1:] != hours[:-1])
-    new_day = days[turns + 1] != days[turns]
+    running = np.maximum.accumulate(times)
+    if first > running[0]:
+        np.maximum(running, first, out=running)
+    turns = _turns(first, running)
+    before = np.where(turns, running[turns - 1], first)
+    new_day = running[turns] // NS_PER_DAY != before // NS_PER_DAY
     edges = np.arange(len(times) + 1) if weights is None else _edges(weights)
     cuts: list[int] = []
     start = -state.count  # the weight at which the open chunk began
@@ -73,6 +74,16 @@ def find_cuts(
             start += weight
     start = _fill(start, len(times) - 1, edges, cuts)
     return cuts, CutState(int(edges[-1]) - start, int(running[-1]))
+
+
+def _turns(first: int, running: I64) -> I64:
+    """The rows whose hour is later than that of the row before; before all of them was `first`."""
+    low, high = first // NS_PER_HOUR, int(running[-1]) // NS_PER_HOUR
+    if high - low <= len(running) // 32:  # it is quicker to look for each hour's beginning
+        starts = np.arange(low + 1, high + 1) * NS_PER_HOUR
+        return np.unique(np.searchsorted(running, starts))
+    hours = np.concatenate(([first], running)) // NS_PER_HOUR
+    return np.flatnonzero(hours[1:] != hours[:-1])
 
 
 def _edges(weights: I64) -> I64:

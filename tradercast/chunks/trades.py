@@ -29,6 +29,7 @@ from tradercast.records import ABSENT, Decimals, Ids, Side, Trades
 CHANNEL = "trades"
 ID_INT, ID_ABSENT, ID_TEXT = 0, 1, 2
 
+_LAST_SIDE = max(Side)
 _N = MAX_RECORDS
 LAYOUT: Layout = layout_of(
     ("ts", _N),
@@ -91,7 +92,7 @@ def encode_any_size(trades: Trades, **frame: Unpack[Frame]) -> bytes:
 
 
 def _check(trades: Trades, first_seq: int) -> None:
-    refuse(trades.side > max(Side), "has a side other than 0, 1, 2", first_seq)
+    refuse(trades.side > _LAST_SIDE, "has a side other than 0, 1, 2", first_seq)
     ids = trades.trade_id
     if ids is not None:
         refuse(ids.values < ABSENT, "has a negative id", first_seq)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from tradercast.chunks import (
+    MAX_RECORDS,
     IndexNode,
     decode_header,
     encode_index,
@@ -96,14 +97,14 @@ class Sealed:
 async def encode_runs(
     end: ArchiveEnd, runs: AsyncGenerator[list[Run], None], pool: Executor, depth: int
 ) -> AsyncGenerator[list[bytes], None]:
-    """The blocks of each run behind `end`, which moves on with them.
+    """The blocks of the runs behind `end`, which moves on with them.
 
-    The first thread takes care of the order alone: `pool` encodes up to `depth` chunks at a time,
-    since the encoder lets go of the interpreter while it works; meanwhile further runs are cut and
-    hashed, and the index nodes of the last one are made.
+    The first thread takes care of the order alone: `pool` encodes up to `depth` groups of runs at a
+    time, since the encoder lets go of the interpreter while it works; meanwhile further runs are
+    cut and hashed, and the index nodes of the last group are made.
     """
     loop = asyncio.get_running_loop()
-    pending: deque[asyncio.Future[Sealed]] = deque()
+    pending: deque[asyncio.Future[list[Sealed]]] = deque()
     adding: asyncio.Task[list[bytes]] | None = None
     hashed = _hashed(runs, end.encoder, end.chain)
 
@@ -111,14 +112,14 @@ async def encode_runs(
         nonlocal adding
         sealed = await pending.popleft()
         blocks = await adding if adding else []
-        adding = asyncio.create_task(asyncio.to_thread(end.add, sealed))
+        adding = asyncio.create_task(asyncio.to_thread(_add, end, sealed))
         return blocks
 
     try:
         async with aclosing(_one_ahead(hashed)) as batches:
             async for batch in batches:
-                for step in batch:
-                    pending.append(loop.run_in_executor(pool, _encode, end.feed, step))
+                for group in _groups(batch):
+                    pending.append(loop.run_in_executor(pool, _encode, end.feed, group))
                     if len(pending) >= depth and (blocks := await oldest()):
                         yield blocks
         while pending:
@@ -164,13 +165,32 @@ def _steps(runs: list[Run], encoder: ChunkEncoder, chain: bytes) -> list[_Step]:
     return steps
 
 
-def _encode(feed: FeedId, step: _Step) -> Sealed:
-    run = step.run
-    before_ns = NO_TIME if run.before_ns is None else run.before_ns
-    chunks = encode_hashed_run(
-        run.records, step.encoder, feed, run.first_seq, before_ns, step.chain
-    )
-    return Sealed(chunks, step.after)
+def _groups(steps: Iterable[_Step]) -> Iterator[list[_Step]]:
+    """As many steps together as weigh about one full chunk: each group changes threads twice."""
+    group: list[_Step] = []
+    weight = 0
+    for step in steps:
+        weights = step.run.records.weights()
+        group.append(step)
+        weight += len(step.run.records) if weights is None else int(weights.sum())
+        if weight >= MAX_RECORDS:
+            yield group
+            group, weight = [], 0
+    if group:
+        yield group
+
+
+def _encode(feed: FeedId, steps: Iterable[_Step]) -> list[Sealed]:
+    sealed: list[Sealed] = []
+    for run, encoder, chain, after in steps:
+        before_ns = NO_TIME if run.before_ns is None else run.before_ns
+        chunks = encode_hashed_run(run.records, encoder, feed, run.first_seq, before_ns, chain)
+        sealed.append(Sealed(chunks, after))
+    return sealed
+
+
+def _add(end: ArchiveEnd, group: Iterable[Sealed]) -> list[bytes]:
+    return [block for sealed in group for block in end.add(sealed)]
 
 
 async def _one_ahead(batches: _Batches) -> _Batches:

@@ -22,6 +22,7 @@ from tradercast.feed.segment import Segment
 from tradercast.feed.source import Batches, Source
 from tradercast.feed.staged import ARCHIVE, TAIL, StagedImport, StagedWriter
 from tradercast.feed.tail_blocks import TailBlocks
+from tradercast.heap import keep_freed_memory
 from tradercast.runs import Records
 
 TAIL_RECORDS = 1_024  # in each tail block of what is left over
@@ -99,6 +100,7 @@ class BulkImport:
 
     async def run(self, batches: Batches) -> ImportReport:
         """Import; see `FeedWriter.import_batches`."""
+        keep_freed_memory()
         segment = self._segment
         async with aclosing(Source(batches, segment.channel.records, self._note_read)) as source:
             archive = await newest_archive(segment.archive_log.core, segment.feed)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-
 from tradercast.chunks import CutState, find_cuts
 from tradercast.errors import UsageError
 from tradercast.runs import Records
@@ -127,11 +125,7 @@ class Sealer:
         """Take the next records; return the runs that are finished by them."""
         if not len(records):
             return []
-        times = records.times()
-        cuts, self._cuts = find_cuts(times, self._cuts, records.weights())
-        running = np.maximum.accumulate(times)
-        if self.running_max_ns is not None:
-            np.maximum(running, self.running_max_ns, out=running)
+        cuts, self._cuts = find_cuts(records.times(), self._cuts, records.weights())
         runs: list[Run] = []
         start = 0
         for cut in cuts:
@@ -141,13 +135,13 @@ class Sealer:
                 continue
             run = Run(self.open_seq, self._open.take(len(self._open)), self.before_open_ns)
             self.open_seq = run.end_seq
-            self.before_open_ns = int(running[cut - 1]) if cut else self.running_max_ns
+            self.before_open_ns = _later(self.before_open_ns, run.records.span()[1])
             self._span = None
             runs.append(run)
         rest = records[start:]
         self._open.push(rest)
         self.end_seq = self.open_seq + len(self._open)
-        self.running_max_ns = int(running[-1])
+        self.running_max_ns = self._cuts.running_max_ns
         if len(rest):
             self._span = _union(self._span, rest.span())
         return runs
@@ -170,6 +164,10 @@ class Sealer:
         made._open = self._open.copy()
         made._span = self._span
         return made
+
+
+def _later(a: int | None, b: int) -> int:
+    return b if a is None else max(a, b)
 
 
 def _union(a: tuple[int, int] | None, b: tuple[int, int]) -> tuple[int, int]:

@@ -87,7 +87,7 @@ def _times(field: str, array: Any, rule: TimeRule) -> I64:
         return checked(field, plain, lambda p: values.times_from_numbers(p, rule), not_a_time(rule))
     # the type knows its unit better than the rule does
     typed = TimeRule(array.type.unit)
-    counts = Decimals.from_ints(_plain(array.cast(pyarrow.int64())))
+    counts = Decimals.from_ints(_plain(array.view(pyarrow.int64())))
     times = checked(field, counts, lambda c: values.times_from_numbers(c, typed), not_a_time(typed))
     if rule.zone is None or array.type.tz is not None:
         return times

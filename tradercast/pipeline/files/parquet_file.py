@@ -18,7 +18,7 @@ from tradercast.pipeline.files.convert import assemble
 from tradercast.pipeline.files.zones import with_day
 from tradercast.records import Trades
 
-BATCH_ROWS = 65_536  # larger columns would be new memory for every batch
+BATCH_ROWS = 262_144
 _MAX_THRIFT = 64 << 20
 
 
