@@ -13,9 +13,11 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from tradercast.rows import I64
+from tradercast.decimal_lines import read_lines
+from tradercast.rows import I64, U8
 
 TextColumn: TypeAlias = "Sequence[str] | NDArray[np.bytes_] | NDArray[np.str_]"
+_Slab: TypeAlias = "tuple[I64, I64, NDArray[np.bool_], NDArray[np.bool_]]"
 
 _SLAB = 16_384
 _WIDEST = 40  # longer rows are left to the caller's careful path
@@ -33,6 +35,7 @@ class Lines(Sequence[str]):
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.parsed: Parsed | None = None
         self._rows: list[str] | None = None
 
     def __len__(self) -> int:
@@ -70,17 +73,35 @@ class Parsed:
 
 def parse(texts: TextColumn) -> Parsed:
     """Read every row that is plain fixed-point text such as ``-12.50`` and fits int64."""
+    if isinstance(texts, Lines) and texts.parsed is not None:
+        return texts.parsed
     flat, starts, lengths = _flatten(texts)
-    count = len(lengths)
-    mantissa = np.zeros(count, np.int64)
-    places = np.zeros(count, np.int64)
-    plain = np.zeros(count, np.bool_)
-    digits_only = np.zeros(count, np.bool_)
-    for at in range(0, count, _SLAB):
-        rows = slice(at, at + _SLAB)
-        parsed = _parse_slab(flat, starts[rows], lengths[rows])
-        mantissa[rows], places[rows], plain[rows], digits_only[rows] = parsed
-    return Parsed(mantissa, places, plain, digits_only)
+    parse_slab = _parse_slab if isinstance(texts, np.ndarray) else _parse_lines
+    slabs = [
+        parse_slab(flat, starts[at : at + _SLAB], lengths[at : at + _SLAB])
+        for at in range(0, len(lengths), _SLAB)
+    ]
+    if len(slabs) == 1:
+        return Parsed(*slabs[0])
+    if not slabs:
+        nothing, none = np.zeros(0, np.int64), np.zeros(0, np.bool_)
+        return Parsed(nothing, nothing, none, none)
+    return Parsed(*map(np.concatenate, zip(*slabs, strict=True)))
+
+
+def parse_together(columns: Sequence[Lines]) -> None:
+    """Have columns of one message parsed at once: each of numpy's steps costs most of its time."""
+    parsed = parse(Lines("\n".join([column.text for column in columns])))
+    start = 0
+    for column in columns:
+        rows = slice(start, start + len(column))
+        column.parsed = Parsed(
+            parsed.mantissa[rows],
+            parsed.places[rows],
+            parsed.plain[rows],
+            parsed.digits_only[rows],
+        )
+        start = rows.stop
 
 
 def row_text(texts: TextColumn, row: int) -> str:
@@ -123,9 +144,20 @@ def _flatten_lines(text: str) -> tuple[NDArray[Any], I64, I64]:
     return flat, starts, ends - starts
 
 
-def _parse_slab(
-    flat: NDArray[Any], starts: I64, lengths: I64
-) -> tuple[I64, I64, NDArray[np.bool_], NDArray[np.bool_]]:
+def _parse_lines(flat: U8, starts: I64, lengths: I64) -> _Slab:
+    """The same as `_parse_slab` of rows with line breaks between them, several times as fast."""
+    first, end = int(starts[0]), int(starts[-1] + lengths[-1])
+    mantissa, places, plain, digits_only = read_lines(
+        flat[first : end + 1], starts - first, lengths
+    )
+    odd = np.flatnonzero(~plain)
+    if len(odd):
+        found = _parse_slab(flat, starts[odd], lengths[odd])
+        mantissa[odd], places[odd], plain[odd], digits_only[odd] = found
+    return mantissa, places, plain, digits_only
+
+
+def _parse_slab(flat: NDArray[Any], starts: I64, lengths: I64) -> _Slab:
     count = len(starts)
     plain = (lengths > 0) & (lengths <= _WIDEST)
     width = int(lengths[plain].max()) if plain.any() else 0

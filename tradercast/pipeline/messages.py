@@ -13,7 +13,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from tradercast.decimal_text import Lines
+from tradercast.decimal_text import Lines, parse_together
 from tradercast.errors import EncodeError, FormatError, TradercastError, UnknownVersionError
 from tradercast.feeds import FeedId
 from tradercast.records import Decimals, Ids, Kind, Trades
@@ -155,13 +155,15 @@ def _trades(columns: Any) -> Trades:
     count = len(ts_event)
     if not 0 < count <= MAX_RECORDS:
         raise FormatError(f"a message of {count} records is malformed")
+    texts = [_lines(text, count) for text in (price, size, ids) if text is not None]
+    parse_together(texts)
     return Trades(
         ts_event,
-        Decimals.from_strings(_lines(price, count)),
-        Decimals.from_strings(_lines(size, count)),
+        Decimals.from_strings(texts[0]),
+        Decimals.from_strings(texts[1]),
         np.frombuffer(side, np.uint8),
         None if recv is None else _times(recv, absent=True),
-        None if ids is None else Ids.from_strings(_lines(ids, count)),
+        None if ids is None else Ids.from_strings(texts[2]),
     )
 
 
