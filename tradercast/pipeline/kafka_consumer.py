@@ -34,10 +34,11 @@ T = TypeVar("T")
 
 POLL_S = 0.5
 CALL_S = 10.0
-BATCH_BYTES = 2 << 20
+BATCH_BYTES = 4 << 20
 BATCH_MESSAGES = 2_000
 QUEUE_KBYTES = 8 << 10
 FETCH_BYTES = 2 << 20
+AGAIN_MS = 10  # after a full queue; by default a second, in which we would have nothing to do
 REFRESH_S = 10.0  # how soon it is noticed that there are more partitions, or no topic
 AGAIN_S = 2.0  # a broker that has just started may not know its topics yet
 _GONE = frozenset(
@@ -162,6 +163,7 @@ class KafkaSource:
                 "fetch.wait.max.ms": 100,
                 "fetch.message.max.bytes": FETCH_BYTES,
                 "queued.max.messages.kbytes": QUEUE_KBYTES,
+                "fetch.queue.backoff.ms": AGAIN_MS,
                 "reconnect.backoff.max.ms": 1_000,
             }
         )
@@ -274,7 +276,7 @@ class KafkaSource:
                     size += len(envelope.value)
             if size >= BATCH_BYTES or len(envelopes) >= BATCH_MESSAGES:
                 break
-            found = self._consumer.consume(64, 0)  # what is there already
+            found = self._consumer.consume(16, 0)  # what is there already
         if envelopes:
             self._error = None
             self._note_ends({envelope.place for envelope in envelopes})
