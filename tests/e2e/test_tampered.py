@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from support.commands import Machine, serve_all
+import pytest
+from support.commands import Machine, machine, serve_all
 from support.feeds import market
 from support.markets import publish
 from support.rows import exported_rows
@@ -19,6 +22,42 @@ FEED = FeedId("bitfinex", "btcusd")
 TRADES = market(60_000, per_hour=9_000, jitter_s=0)  # six chunks by the hour, and a tail
 CHUNK = 2
 _PROBE = 48  # so many bytes of a block are found at one place only
+
+
+@dataclass(frozen=True)
+class Holders:
+    """Who has the feed before anything happens to it; their data directories are not used."""
+
+    publisher: Machine
+    reader: Machine
+    rows: list[tuple[str, ...]]
+
+
+@pytest.fixture(scope="module")
+def holders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Holders]:
+    root = tmp_path_factory.mktemp("holders")
+    with machine(root / "publisher") as publisher, machine(root / "reader") as reader:
+        publish(publisher, root / "market.csv", TRADES, symbol="btcusd")
+        serving = publisher.serve()
+        reader.sync(serving.link)
+        rows = exported_rows(reader, str(FEED))
+        serving.interrupt()
+        serving.result()
+        for each in (publisher, reader):
+            each.rest()
+        yield Holders(publisher, reader, rows)
+
+
+@pytest.fixture
+def copies(machines) -> Callable[[str, Machine], Machine]:
+    """Make a machine that has what another one had."""
+
+    def copy(name: str, source: Machine) -> Machine:
+        made = machines(name)
+        shutil.copytree(source.data_dir, made.data_dir)
+        return made
+
+    return copy
 
 
 async def chunk_of(machine: Machine) -> bytes:
@@ -51,14 +90,11 @@ def flip_a_byte(machine: Machine) -> None:
 
 
 def test_a_flipped_byte_is_refused_and_the_block_comes_from_elsewhere(
-    machines, tmp_path: Path
+    machines, copies, holders: Holders
 ) -> None:
-    publisher, second, alone, lucky = map(machines, ("publisher", "second", "alone", "lucky"))
-    publish(publisher, tmp_path / "market.csv", TRADES, symbol="btcusd")
-    serving = publisher.serve()
-    second.sync(serving.link)
-    expected = exported_rows(second, str(FEED))
-    publisher.kill()
+    publisher = copies("publisher", holders.publisher)
+    second = copies("second", holders.reader)
+    alone, lucky = map(machines, ("alone", "lucky"))
     flip_a_byte(publisher)
     [bad] = serve_all([publisher])
 
@@ -76,25 +112,21 @@ def test_a_flipped_byte_is_refused_and_the_block_comes_from_elsewhere(
     good = second.serve(bootstrap=bad.dht)
     synced = lucky.sync(bad.link, f"--peer={good.peer}", timeout_s=90)
     assert synced["complete"]
-    assert exported_rows(lucky, str(FEED)) == expected
-    assert len(expected) == len(TRADES)
+    assert exported_rows(lucky, str(FEED)) == holders.rows
+    assert len(holders.rows) == len(TRADES)
     assert lucky.verify()
 
 
 def test_a_forged_block_is_refused_and_said_and_had_from_another_peer(
-    machines, tmp_path: Path
+    machines, copies, holders: Holders
 ) -> None:
-    publisher, liar, reader = map(machines, ("publisher", "liar", "reader"))
-    publish(publisher, tmp_path / "market.csv", TRADES, symbol="btcusd")
-    serving = publisher.serve()
-    liar.sync(serving.link)
-    expected = exported_rows(liar, str(FEED))
-    publisher.kill()
+    publisher, liar = copies("publisher", holders.publisher), copies("liar", holders.reader)
+    reader = machines("reader")
     forge(liar)
     lying = liar.serve()
 
     # only the liar is there
-    command = reader.start("sync", lying.link)
+    command = reader.start("sync", lying.link, "--patience", "5s")
     [refused] = command.result(3)
     assert refused["refused_blocks"] >= 1
     assert refused["missing"]
@@ -105,15 +137,13 @@ def test_a_forged_block_is_refused_and_said_and_had_from_another_peer(
     honest = publisher.serve(bootstrap=lying.dht)
     synced = reader.sync(honest.link)
     assert synced["complete"]
-    assert exported_rows(reader, str(FEED)) == expected
+    assert exported_rows(reader, str(FEED)) == holders.rows
     reader.verify()
 
 
-def test_verify_drops_a_forged_block_and_a_sync_fetches_it_anew(machines, tmp_path: Path) -> None:
-    publisher, reader = map(machines, ("publisher", "reader"))
-    publish(publisher, tmp_path / "market.csv", TRADES, symbol="btcusd")
+def test_verify_drops_a_forged_block_and_a_sync_fetches_it_anew(copies, holders: Holders) -> None:
+    publisher, reader = copies("publisher", holders.publisher), copies("reader", holders.reader)
     serving = publisher.serve()
-    reader.sync(serving.link)
     forge(reader)
 
     error = reader.fails(5, "verify")
@@ -128,9 +158,8 @@ def test_verify_drops_a_forged_block_and_a_sync_fetches_it_anew(machines, tmp_pa
     reader.verify()
 
 
-def test_verify_says_that_the_disk_has_damaged_a_block(machines, tmp_path: Path) -> None:
-    publisher = machines("publisher")
-    publish(publisher, tmp_path / "market.csv", TRADES, symbol="btcusd")
+def test_verify_says_that_the_disk_has_damaged_a_block(copies, holders: Holders) -> None:
+    publisher = copies("publisher", holders.publisher)
     flip_a_byte(publisher)
 
     error = publisher.fails(5, "verify")

@@ -19,6 +19,7 @@ import hashlib
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,14 +106,24 @@ class Chain:
     def documents(self, keys: range) -> list[dict[str, Any]]:
         return [document(self.name, key) for key in keys]
 
-    def read(self, messages: Sequence[Message], feeder: FeederNode | None = None) -> Reading:
+    def read(
+        self, messages: Sequence[Message], feeder: FeederNode | None = None, who: str = "stranger"
+    ) -> Reading:
         """What a stranger reads of a feeder that has all of these messages."""
         chosen = feeder or self.feeder
         chosen.reaches(messages)
         self.readings += 1
         feeds = dict.fromkeys(str(message.feed) for message in messages)
-        root = self.folder / f"stranger-{self.readings}"
+        root = self.folder / f"{who}-{self.readings}"
         return read_as_a_stranger(root, chosen.running.link, feeds)
+
+    def read_twice(
+        self, messages: Sequence[Message], other: FeederNode | None = None
+    ) -> tuple[Reading, Reading]:
+        """What two strangers read, who do not know each other; the second one asks `other`."""
+        with ThreadPoolExecutor(1) as pool:
+            second = pool.submit(self.read, messages, other, "second")
+            return self.read(messages), second.result()
 
     def check(self, acked: set[str], *, other: FeederNode | None = None) -> list[Message]:
         """The one check, at two strangers; the second one asks `other` if there is one."""
@@ -125,8 +136,7 @@ class Chain:
         self, acked: set[str], messages: Sequence[Message], *, other: FeederNode | None = None
     ) -> None:
         """The one check, where it is known which messages there were."""
-        first, second = self.read(messages), self.read(messages, other)
-        check_ledger(acked, messages, first, second)
+        check_ledger(acked, messages, *self.read_twice(messages, other))
 
     @contextlib.contextmanager
     def topic_again(self) -> Iterator[Topic]:
@@ -140,7 +150,7 @@ class Chain:
     def check_against(self, before: Reading, acked: set[str]) -> None:
         """The one check, and that what a stranger read earlier is still the same."""
         messages = self.topic.wait_for_ids(acked, self.listener.log, 120)
-        first, second = self.read(messages), self.read(messages)
+        first, second = self.read_twice(messages)
         check_ledger(acked, messages, first, second)
         check_blocks(before, first)
 

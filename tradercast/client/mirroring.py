@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from tradercast.client.sync import sync_range
 from tradercast.errors import ForkError, TradercastError
 from tradercast.feeds import FeedId
 from tradercast.links import Link
+from tradercast.log import Event
 from tradercast.timerange import TimeRange
 
 _log = logging.getLogger(__name__)
@@ -65,8 +67,18 @@ async def mirror(node: Node, link: Link, so_far: Mirrored) -> None:
     """
     started: set[FeedId] = set()
     name = str(link).partition("?")[0]
-    async with asyncio.TaskGroup() as group:
+    catalogs: set[bytes] = set()
+    changed = asyncio.Event()
+
+    def news(event: Event) -> None:
+        if event.data.get("key") in catalogs:
+            changed.set()
+
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(node.watch(news))
+        group = await stack.enter_async_context(asyncio.TaskGroup())
         while True:
+            changed.clear()
             try:
                 publisher = await open_publisher(node, link, remote=True)
                 so_far.troubles.pop(name, None)
@@ -76,11 +88,14 @@ async def mirror(node: Node, link: Link, so_far: Mirrored) -> None:
                 so_far.troubles[name] = error.message
                 await asyncio.sleep(_AGAIN_S)
                 continue
+            catalogs.add(publisher.core.key)
             for entry in publisher.catalog.feeds():
                 if entry.feed not in started and link.feed in (None, entry.feed):
                     started.add(entry.feed)
                     group.create_task(_keep(node, publisher, entry.feed, so_far))
-            await asyncio.sleep(_NEW_FEEDS_S if started else _AGAIN_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_NEW_FEEDS_S if started else _AGAIN_S):
+                    await changed.wait()
 
 
 async def _keep(node: Node, publisher: OpenPublisher, name: FeedId, so_far: Mirrored) -> None:

@@ -113,8 +113,11 @@ async def sync_range(
     plans: list[SegmentPlan],
     *,
     on_progress: Callable[[SyncProgress], None] = lambda progress: None,
+    stall_s: float = STALL_S,
 ) -> SyncResult:
     """Fetch what the plans of a range need; what is here already is not fetched again.
+
+    Peers that send nothing are waited for `stall_s` seconds.
 
     Raises
     ------
@@ -128,11 +131,11 @@ async def sync_range(
     cost = await need(plans)
     result = SyncResult()
     counter = _Counter(node, cost, on_progress)
-    fetched = await _fetch_all(plans, counter)
+    fetched = await _fetch_all(plans, counter, stall_s)
     if not fetched and await _was_sealed(plans):
         with contextlib.suppress(IncompleteError):
             plans = await feed.plan(plans[0].plan.time_range)
-            fetched = await _fetch_all(plans, counter)
+            fetched = await _fetch_all(plans, counter, stall_s)
     # for others who ask this node: with its nodes, a log that was synced whole is whole
     nodes = _Counter(node, cost, lambda progress: None)
     await asyncio.gather(
@@ -207,10 +210,10 @@ def _parts(each: SegmentPlan) -> list[tuple[Core, list[tuple[int, int]]]]:
     return [(reader.archive, each.plan.archive_blocks()), (reader.tail, each.plan.tail_blocks())]
 
 
-async def _fetch_all(plans: list[SegmentPlan], counter: _Counter) -> bool:
+async def _fetch_all(plans: list[SegmentPlan], counter: _Counter, stall_s: float) -> bool:
     """Whether everything that is planned came."""
     came = await asyncio.gather(
-        *(_fetch(core, blocks, counter) for each in plans for core, blocks in _parts(each))
+        *(_fetch(core, blocks, counter, stall_s) for each in plans for core, blocks in _parts(each))
     )
     return all(came)
 
@@ -229,7 +232,7 @@ async def _fetch(
     core: Core,
     blocks: list[tuple[int, int]],
     counter: _Counter,
-    stall_s: float = STALL_S,
+    stall_s: float,
 ) -> bool:
     """Whether all of it came; what is missing is found by looking at what is here."""
     if not blocks:

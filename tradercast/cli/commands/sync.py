@@ -23,6 +23,7 @@ from tradercast.cli.options import (
     PeerOption,
     StartOption,
     addresses,
+    checked,
     duration_s,
     time_range,
 )
@@ -77,6 +78,15 @@ async def sync(
         bool, typer.Option("--dry-run", help="Only say how much it is, and who has it.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before 5 GB.")] = False,
+    patience: Annotated[
+        str,
+        typer.Option(
+            "--patience",
+            metavar="DURATION",
+            help="How long peers may send nothing before the rest is given up.",
+            callback=checked(duration_s),
+        ),
+    ] = "20s",
     bootstrap: BootstrapOption = None,
     peer: PeerOption = None,
 ) -> int:
@@ -94,6 +104,7 @@ async def sync(
     for name, what in ((exchange, "exchange"), (channel, "channel")):
         if name is not None:
             check_name(name, what)
+    stall_s = duration_s(patience)
     seed_s = None if seed in (None, FOREVER) else duration_s(str(seed))
     async with Node(cli.data_dir) as node:
         links = candidates(node, named)
@@ -105,7 +116,8 @@ async def sync(
         )
         async with session(node, links, options) as sharing:
             feeds = [
-                await _open(node, target, channel=channel, exchange=exchange) for target in named
+                await _open(node, target, stall_s, channel=channel, exchange=exchange)
+                for target in named
             ]
             if dry_run:
                 for feed in feeds:
@@ -114,7 +126,7 @@ async def sync(
             complete = True
             ends: list[tuple[OpenFeed, SyncResult]] = []
             for feed in feeds:
-                result = await _fetch(cli, node, feed, wanted, assume_yes=yes)
+                result = await _fetch(cli, node, feed, wanted, stall_s, assume_yes=yes)
                 complete &= result.complete
                 ends.append((feed, result))
             if node.fork is not None:
@@ -131,10 +143,10 @@ async def sync(
 
 
 async def _open(
-    node: Node, target: Target, *, channel: str | None, exchange: str | None
+    node: Node, target: Target, stall_s: float, *, channel: str | None, exchange: str | None
 ) -> OpenFeed:
     publisher, feed = await resolve(node, target, exchange=exchange, channel=channel, remote=True)
-    return await open_feed(node, publisher, feed, remote=True)
+    return await open_feed(node, publisher, feed, remote=True, stall_s=stall_s)
 
 
 async def _estimate(cli: Cli, node: Node, feed: OpenFeed, wanted: TimeRange) -> None:
@@ -158,7 +170,7 @@ async def _estimate(cli: Cli, node: Node, feed: OpenFeed, wanted: TimeRange) -> 
 
 
 async def _fetch(
-    cli: Cli, node: Node, feed: OpenFeed, wanted: TimeRange, *, assume_yes: bool
+    cli: Cli, node: Node, feed: OpenFeed, wanted: TimeRange, stall_s: float, *, assume_yes: bool
 ) -> SyncResult:
     plans = await feed.plan(wanted)
     cost = await need(plans)
@@ -180,7 +192,7 @@ async def _fetch(
                 note=f"{size(rate)}/s from {count(progress.peers, 'peer')}",
             )
 
-        result = await sync_range(node, feed, plans, on_progress=show)
+        result = await sync_range(node, feed, plans, on_progress=show, stall_s=stall_s)
     elapsed = time.monotonic() - began
     refused, node.refused_blocks = node.refused_blocks, 0
     _report(cli, feed, wanted, result, refused, await _shares(node, before), elapsed)
