@@ -6,30 +6,26 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeAlias
 
 import numpy as np
 
 from tradercast.chunks import decode_header, decode_trades
 from tradercast.errors import IncompleteError, StalledError
-from tradercast.feed.archive import ArchiveIndex, ChunkRef
-from tradercast.feed.decoding import check_header, decode_piece
+from tradercast.feed.archive import ArchiveIndex
+from tradercast.feed.block_decoder import Block, BlockDecoder, Decoded
+from tradercast.feed.decoding import check_header
 from tradercast.feed.fixes import Fixes, moves_in, noted_records
 from tradercast.feed.piece import Piece as Piece
 from tradercast.feed.plan import Plan
 from tradercast.feed.report import ReadReport as ReadReport
 from tradercast.feed.segment_blocks import SegmentBlocks
 from tradercast.feed.tail import locate_tail
-from tradercast.records import Gap
 from tradercast.timerange import MAX_TIME_NS, TimeRange
 
-_AHEAD = 3  # groups of chunks in flight between the socket and the caller
+_AHEAD = 1  # groups of blocks that wait for the one that is decoded
 _ATTEMPTS = 4  # a segment that is sealed while it is planned is planned again
-
-_Block: TypeAlias = "tuple[bytes, ChunkRef | None, int, int]"  # and its first and end seq
-_Decoded: TypeAlias = "tuple[Piece, list[Gap]]"
 
 
 class SegmentReader(SegmentBlocks):
@@ -122,36 +118,37 @@ class SegmentReader(SegmentBlocks):
     async def _decoded(
         self, plan: Plan, fixes: Fixes, report: ReadReport, keep_gaps: bool
     ) -> AsyncIterator[list[Piece]]:
-        """What is left of the blocks, decoded a few groups of blocks ahead of the caller."""
-        loop = asyncio.get_running_loop()
-        pending: deque[asyncio.Future[list[_Decoded]]] = deque()
-
-        def decode(group: list[_Block]) -> list[_Decoded]:
-            rest = (fixes, plan.time_range, self.channel, keep_gaps)
-            return [decode_piece(*block, *rest) for block in group]
-
+        """What is left of the blocks, decoded ahead of the caller."""
+        decoder = BlockDecoder(plan, fixes, self.channel, keep_gaps)
+        pending: deque[Future[list[Decoded]]] = deque()
+        waiting: list[Block] = []
         # Several threads took longer: they wait for each other at every step of a chunk.
         pool = ThreadPoolExecutor(1, "decode")
         try:
-            async for group in self._groups(plan, report):
-                pending.append(loop.run_in_executor(pool, decode, group))
-                if len(pending) >= _AHEAD and (
-                    pieces := _noted_in(report, await pending.popleft())
-                ):
-                    yield pieces
+            async for blocks in self._groups(plan, report):
+                waiting += blocks
+                if pending and not pending[-1].done() and decoder.has_room_behind(waiting):
+                    continue  # it would wait in any case: fewer are handed over at less cost
+                pending.append(pool.submit(decoder.decode, waiting))
+                waiting = []
+                while pending and (pending[0].done() or len(pending) > _AHEAD):
+                    if pieces := _noted_in(report, await _result(pending.popleft())):
+                        yield pieces
+            if waiting:
+                pending.append(pool.submit(decoder.decode, waiting))
             while pending:
-                if pieces := _noted_in(report, await pending.popleft()):
+                if pieces := _noted_in(report, await _result(pending.popleft())):
                     yield pieces
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _groups(self, plan: Plan, report: ReadReport) -> AsyncIterator[list[_Block]]:
+    async def _groups(self, plan: Plan, report: ReadReport) -> AsyncIterator[list[Block]]:
         """Blocks that arrived together, and which records of each are wanted."""
         async for chunks in self.chunk_groups(plan, report):
-            yield [(data, ref, ref.first_seq, ref.end_seq) for ref, data in chunks]
+            yield [Block(data, ref, ref.first_seq, ref.end_seq) for ref, data in chunks]
         if plan.tail is not None:
             async for data, first, end in self.tail_blocks(plan, report):
-                yield [(data, None, first, end)]
+                yield [Block(data, None, first, end)]
 
     async def corrections(self, plan: Plan, report: ReadReport) -> Fixes:
         """What the corrections that touch a range come to, read ahead of its records.
@@ -197,7 +194,12 @@ class SegmentReader(SegmentBlocks):
         return [piece for piece in pieces if piece is not None]
 
 
-def _noted_in(report: ReadReport, decoded: list[_Decoded]) -> list[Piece]:
+async def _result(decoded: Future[list[Decoded]]) -> list[Decoded]:
+    # To be woken by a thread takes long; most are done when they are asked.
+    return decoded.result() if decoded.done() else await asyncio.wrap_future(decoded)
+
+
+def _noted_in(report: ReadReport, decoded: list[Decoded]) -> list[Piece]:
     """What there is of some blocks, as the report is told."""
     for piece, gaps in decoded:
         report.gaps += gaps
