@@ -10,6 +10,7 @@ from tradercast.rows import I64
 _PLACES = range(16)
 _UNIQUE = 1e15  # at most 15 digits identify one float64, so what reads back is the shortest text
 _SLAB = 16_384  # rows whose intermediate columns stay in the cache
+_LONG_SLAB = 65_536  # of one intermediate column less
 _SAMPLE = 64
 
 F64 = NDArray[np.float64]
@@ -22,17 +23,17 @@ def of_one_scale(floats: F64) -> tuple[I64, int] | None:
     """
     places = _most_places(floats[:: len(floats) // _SAMPLE + 1])
     power, most = 10.0**places, _UNIQUE / 10.0**places
+    if not (-most < float(floats.min()) and float(floats.max()) < most):  # not of a NaN either
+        return None
     mantissa = np.empty(len(floats), np.int64)
-    scaled, back = np.empty((2, min(_SLAB, len(floats))))
-    for start in range(0, len(floats), _SLAB):
-        slab = floats[start : start + _SLAB]
+    scaled, back = np.empty((2, min(_LONG_SLAB, len(floats))))
+    for start in range(0, len(floats), _LONG_SLAB):
+        slab = floats[start : start + _LONG_SLAB]
         whole, again = scaled[: len(slab)], back[: len(slab)]
-        if not (-most < float(slab.min()) and float(slab.max()) < most):  # not of a NaN either
-            return None
         np.rint(np.multiply(slab, power, out=whole), out=whole)
         if not np.array_equal(np.divide(whole, power, out=again), slab):
             return None
-        mantissa[start : start + _SLAB] = whole
+        mantissa[start : start + _LONG_SLAB] = whole
     return mantissa, -places
 
 

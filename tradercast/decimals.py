@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,10 @@ class Decimals:
         exponents of the values without their trailing zeros, the one that leaves the fewest
         escapes, and of several the smallest.
         """
+        return self._normalised
+
+    @cached_property
+    def _normalised(self) -> Decimals:
         return Decimals(*form.common_at(self.mantissa, self.exponent, self.escapes))
 
     def equals(self, other: Decimals) -> bool:

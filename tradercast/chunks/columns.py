@@ -61,7 +61,7 @@ class ColumnWriter:
         count = len(values)
         if not count:
             return
-        if (values == values[0]).all():
+        if values[0] == values[-1] and (values == values[0]).all():
             self.entries[name] = [count, 0, int(values[0])]
             return
         config = ChunkConfig(

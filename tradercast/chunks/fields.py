@@ -37,9 +37,7 @@ def aside_columns(name: str) -> list[tuple[str, int]]:
     return [(f"{name}_row", _N), (f"{name}_len", _N), (f"{name}_text", _N * MAX_TEXT)]
 
 
-def check_frame(
-    feed: FeedId, channel: str, count: int, first_seq: int, chain: bytes, ts_event: I64
-) -> None:
+def check_frame(feed: FeedId, channel: str, count: int, first_seq: int, chain: bytes) -> None:
     """Refuse what no chunk of `channel` can say.
 
     Raises
@@ -55,7 +53,6 @@ def check_frame(
         raise EncodeError(f"the first seq is {first_seq}, not from 0 to 2**62")
     if len(chain) not in (0, CHAIN_BYTES):
         raise EncodeError(f"a chain hash has {CHAIN_BYTES} bytes, not {len(chain)}")
-    refuse(ts_event == NO_TIME, "has no ts_event in int64", first_seq)
 
 
 def check_running(running_max_ns: int, highest_ns: int) -> None:

@@ -6,10 +6,11 @@ from typing import Any, Protocol, Required, TypedDict
 
 from tradercast.chunks.block import CHUNK, pack_block, require_encoder
 from tradercast.chunks.columns import ColumnWriter
-from tradercast.chunks.fields import check_frame, check_running
+from tradercast.chunks.fields import check_frame, check_running, refuse
 from tradercast.chunks.header import ChunkHeader, TailInfo
-from tradercast.chunks.units import time_unit
+from tradercast.chunks.units import in_unit
 from tradercast.feeds import FeedId
+from tradercast.notes import NO_TIME
 from tradercast.rows import I64
 
 
@@ -63,10 +64,14 @@ def begin_chunk(records: Run, channel: str, frame: Frame) -> tuple[ColumnWriter,
     """
     require_encoder()
     times, chain = records.ts_event, frame.get("chain", b"")
-    check_frame(frame["feed"], channel, len(records), frame["first_seq"], chain, times)
-    check_running(frame["running_max_ns"], records.span()[1])
-    writer, unit = ColumnWriter(), time_unit(times)
-    writer.add("ts", times // 10**unit, delta=1)
+    check_frame(frame["feed"], channel, len(records), frame["first_seq"], chain)
+    lowest, highest = records.span()
+    if lowest == NO_TIME:
+        refuse(times == NO_TIME, "has no ts_event in int64", frame["first_seq"])
+    check_running(frame["running_max_ns"], highest)
+    writer = ColumnWriter()
+    unit, counts = in_unit(times)
+    writer.add("ts", counts, delta=1)
     return writer, unit
 
 

@@ -75,7 +75,7 @@ def encode_any_size(trades: Trades, **frame: Unpack[Frame]) -> bytes:
     _check(trades, first_seq)
     price_exponent = _add_decimals(writer, "px", trades.price, 1, first_seq)
     size_exponent = _add_decimals(writer, "sz", trades.size, 0, first_seq)
-    if trades.side.any():
+    if trades.side[0] or trades.side.any():
         writer.add("side", trades.side, delta=1)
     recv_unit = add_recv(writer, trades.ts_recv, trades.ts_event)
     _add_ids(writer, trades.trade_id)
@@ -92,7 +92,8 @@ def encode_any_size(trades: Trades, **frame: Unpack[Frame]) -> bytes:
 
 
 def _check(trades: Trades, first_seq: int) -> None:
-    refuse(trades.side > _LAST_SIDE, "has a side other than 0, 1, 2", first_seq)
+    if trades.side.max() > _LAST_SIDE:
+        refuse(trades.side > _LAST_SIDE, "has a side other than 0, 1, 2", first_seq)
     ids = trades.trade_id
     if ids is not None:
         refuse(ids.values < ABSENT, "has a negative id", first_seq)

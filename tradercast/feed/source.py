@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
+import contextlib
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+)
 from typing import TypeAlias
 
 from tradercast.feed.sealing import RowQueue
@@ -60,20 +68,37 @@ class Source:
         return self._rows.take(count)
 
 
+@contextlib.asynccontextmanager
+async def read_ahead(batches: Iterable[Records]) -> AsyncIterator[AsyncIterator[Records]]:
+    """The same batches, each read in a thread while the one before is worked on; the first at once.
+
+    So whoever has something to prepare can do so while the first is read.
+    """
+    iterator = iter(batches)
+    ahead = asyncio.create_task(asyncio.to_thread(_next, iterator))
+
+    async def found() -> AsyncGenerator[Records, None]:
+        nonlocal ahead
+        while (batch := await asyncio.shield(ahead)) is not None:
+            ahead = asyncio.create_task(asyncio.to_thread(_next, iterator))
+            yield batch
+
+    try:
+        async with contextlib.aclosing(found()) as read:
+            yield read
+    finally:
+        await asyncio.wait([ahead])  # whoever made the iterator may close it now
+        ahead.exception()
+
+
 async def _advanced(batches: Batches) -> AsyncGenerator[Records, None]:
     if isinstance(batches, AsyncIterable):
         async for batch in batches:
             yield batch
         return
-    iterator = iter(batches)
-    ahead = asyncio.create_task(asyncio.to_thread(_next, iterator))
-    try:
-        while (found := await asyncio.shield(ahead)) is not None:
-            ahead = asyncio.create_task(asyncio.to_thread(_next, iterator))
-            yield found
-    finally:
-        await asyncio.wait([ahead])  # whoever made the iterator may close it now
-        ahead.exception()
+    async with read_ahead(batches) as read:
+        async for batch in read:
+            yield batch
 
 
 def _next(iterator: Iterator[Records]) -> Records | None:

@@ -22,6 +22,7 @@ _MAGIC = b"TCSTAGE1"
 _MAX_BLOCK = 1 << 20
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _BATCH = 8 << 20
+_BUFFER = 1 << 20
 ARCHIVE = b"a"
 TAIL = b"t"
 
@@ -60,7 +61,7 @@ class StagedWriter:
         with os_errors(self._part):
             if self._file is None:
                 fd = os.open(self._part, _FLAGS, 0o600)
-                self._file = os.fdopen(fd, "wb")
+                self._file = os.fdopen(fd, "wb", _BUFFER)
                 self._file.write(self._head)
             for block in blocks:
                 self._file.write(_ENTRY.pack(log, len(block)))

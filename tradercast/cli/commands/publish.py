@@ -31,7 +31,7 @@ from tradercast.feed.bulk import ImportProgress, ImportReport
 from tradercast.feed.candle_source import minute_candles
 from tradercast.feed.channel import CANDLES, TRADES
 from tradercast.feed.entries import MAIN
-from tradercast.feed.source import Batches
+from tradercast.feed.source import Batches, read_ahead
 from tradercast.feeds import FeedId, check_name, normalise_symbol
 from tradercast.paths import DIRECTORY_PORT, LOOPBACK, PEER_PORT
 from tradercast.pipeline.files.sources import FORMATS, Files, source_files
@@ -114,27 +114,31 @@ async def publish(
         await _survey(cli, feed, source)
         return 0
 
-    async def add(node: Node) -> None:
+    async def add(node: Node, batches: Batches) -> None:
         details = {"native_symbol": native_symbol} if native_symbol else {}
-        await _import(cli, node, feed, source.batches(), segment, details)
+        await _import(cli, node, feed, batches, segment, details, began)
         if segment != MAIN:
             await _warn_of_order(cli, node, feed)
         if candles:
             made = FeedId(feed.exchange, feed.symbol, CANDLES.name)
             async with feed_writer(node, feed, segment=segment) as writer:
+                then = time.monotonic()
                 batches = minute_candles(writer.history)
-                await _import(cli, node, made, batches, segment, details)
+                await _import(cli, node, made, batches, segment, details, then)
 
-    @contextlib.asynccontextmanager
-    async def added(node: Node) -> AsyncIterator[None]:
-        await add(node)
-        yield
+    began = time.monotonic()
+    async with read_ahead(source.batches()) as batches:
 
-    if serve:
-        await serve_until_stopped(cli, options, added)
-        return 0
-    async with Node(cli.data_dir) as node:
-        await add(node)
+        @contextlib.asynccontextmanager
+        async def added(node: Node) -> AsyncIterator[None]:
+            await add(node, batches)
+            yield
+
+        if serve:
+            await serve_until_stopped(cli, options, added)
+            return 0
+        async with Node(cli.data_dir) as node:
+            await add(node, batches)
     cli.out.note("next: tradercast serve")
     return 0
 
@@ -164,8 +168,8 @@ async def _import(
     batches: Batches,
     segment: str,
     details: dict[str, Any],
+    began: float,
 ) -> None:
-    began = time.monotonic()
     with cli.out.progress(f"publish {feed}") as bar:
 
         def show(progress: ImportProgress) -> None:
