@@ -169,30 +169,27 @@ async def _books(chain: Chain) -> int:
 
 async def _sync_books(chain: Chain, who: str, peer: str) -> int:
     """How many messages of books a trader has then."""
-    return await _synced(chain, who, peer, "--channel", "book")
+    common = ["--data-dir", str(chain.folder / who), "--json"]
+    from_there = ["--from", chain.link, "--peer", chain.address(peer, "7340")]
+    count = 0
+    for symbol in SYMBOLS.values():
+        lines = await _tradercast("sync", symbol, "--channel", "book", *from_there, *common)
+        count += next(line["records"] for line in lines if line.get("event") == "synced")
+    return count
 
 
 async def _sync(chain: Chain, who: str, peer: str) -> int:
     """A trader on a machine of its own; how many trades it has then."""
     common = ["--data-dir", str(chain.folder / who), "--json"]
-    count = await _synced(chain, who, peer)
-    outs = {name: chain.folder / f"{who}-{name}.csv" for name in SYMBOLS.values()}
-    await asyncio.gather(
-        _tradercast("verify", *common),
-        *(
-            _tradercast("export", f"bitfinex/{name}", "--out", str(out), *common)
-            for name, out in outs.items()
-        ),
-    )
+    from_there = ["--from", chain.link, "--peer", chain.address(peer, "7340")]
+    count = 0
+    for symbol in SYMBOLS.values():
+        lines = await _tradercast("sync", symbol, *from_there, *common)
+        count += next(line["records"] for line in lines if line.get("event") == "synced")
+        out = chain.folder / f"{who}-{symbol}.csv"
+        await _tradercast("export", f"bitfinex/{symbol}", "--out", str(out), *common)
+    await _tradercast("verify", *common)
     return count
-
-
-async def _synced(chain: Chain, who: str, peer: str, *more: str) -> int:
-    """Sync all symbols of a channel; how many records are there then."""
-    there = ["--from", chain.link, "--peer", chain.address(peer, "7340")]
-    common = ["--data-dir", str(chain.folder / who), "--json"]
-    lines = await _tradercast("sync", *SYMBOLS.values(), *more, *there, *common)
-    return sum(line["records"] for line in lines if line.get("event") == "synced")
 
 
 async def _tradercast(*arguments: str) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 const Protomux = require('protomux')
 const messages = require('./bulk-messages')
 const { isWriteFailure } = require('./errors')
-const { needed, check } = require('./range-proof')
+const { answer, NOTHING } = require('./bulk-answer')
+const { check } = require('./range-proof')
 const { storeBlocks } = require('./store-blocks')
 const { BULK_BYTES, MAX_BULK_WAITING } = require('./limits')
 
@@ -133,22 +134,15 @@ class BulkChannel {
     while (this._todo.length > 0 && this.usable) {
       if (!this._channel.drained) await new Promise((resolve) => (this._ondrain = resolve))
       const request = this._todo.shift()
-      const { values, beside } = await this._answer(request).catch(nothing)
+      const { values, beside } = await this._answer(request).catch(() => NOTHING)
       if (this.usable) this._channel.messages[1].send({ id: request.id, values, beside })
     }
   }
 
-  async _answer({ fork, length, blocks }) {
-    const { core, peer } = this
-    const { state } = core
-    if (core.frozen || fork !== state.fork || length > state.length) return nothing()
-    const absent = blocks.findIndex((block) => !core.has(block))
-    const held = absent === -1 ? blocks : blocks.slice(0, absent)
-    const values = fitting(await core.blocks(held))
-    const beside = await core.nodes(needed(length, held.slice(0, values.length)))
-    if (beside.includes(null)) return nothing()
-    for (const value of values) core.gave(value.byteLength, peer.stream)
-    return { values, beside }
+  async _answer(request) {
+    const reply = await answer(this.core, request)
+    for (const value of reply.values) this.core.gave(value.byteLength, this.peer.stream)
+    return reply
   }
 
   _ondrained() {
@@ -164,26 +158,6 @@ class BulkChannel {
     for (const { resolve } of this._asked.values()) resolve(0)
     this._asked.clear()
   }
-}
-
-/**
- * The first of the contents that are there and fit into one reply. No less than one: a block is
- * never larger than a message.
- */
-function fitting(values) {
-  let bytes = 0
-  let n = 0
-  for (const value of values) {
-    if (value === null) break
-    bytes += value.byteLength
-    if (n > 0 && bytes > 2 * BULK_BYTES[1]) break
-    n++
-  }
-  return values.slice(0, n)
-}
-
-function nothing() {
-  return { values: [], beside: [] }
 }
 
 /** Lets a peer open the channel of any log that is replicated with it. */

@@ -20,6 +20,8 @@ class Connection extends EventEmitter {
     this.closed = false
     this.reason = null
     this.counters = { blocks_in: 0, block_bytes_in: 0, blocks_out: 0, block_bytes_out: 0 }
+    this.lineBytesIn = 0 // of lines, beside the socket's own
+    this.lineBytesOut = 0
     this.invalid = 0
     this.socket = socket
     this.stream = new SecretStream(initiator, socket, { keyPair })
@@ -51,8 +53,8 @@ class Connection extends EventEmitter {
       port: this.port,
       inbound: !this.initiator,
       connected_ms: this.connectedMs,
-      bytes_in: this.socket.bytesRead,
-      bytes_out: this.socket.bytesWritten,
+      bytes_in: this.socket.bytesRead + this.lineBytesIn,
+      bytes_out: this.socket.bytesWritten + this.lineBytesOut,
       ...this.counters,
       invalid: this.invalid
     }

@@ -6,13 +6,14 @@ const { append } = require('./append')
 const { read } = require('./read')
 const { download } = require('./download')
 const { proofs } = require('./proofs')
+const { offered, put } = require('./taken')
 const { update } = require('./update')
 const { BridgeError, isWriteFailure } = require('./errors')
 const ranges = require('./ranges')
 const { MAX_HELD } = require('./limits')
 
 /** The core.* methods; see docs/BRIDGE.md. */
-function coreMethods({ store, disk, wal, onwritefailure }) {
+function coreMethods({ store, swarm, disk, wal, onwritefailure }) {
   // checks parameters, finds the handle, and keeps its core open meanwhile
   const onCore = (shape, fn) => async (params, request) => {
     const { handle, ...rest } = check(params, { handle: 'uint', ...shape })
@@ -65,6 +66,26 @@ function coreMethods({ store, disk, wal, onwritefailure }) {
       (core, params, request, { keyPair }) => {
         disk.check()
         return append(core, wal, keyPair, params.blocks, params.expect_length)
+      }
+    ),
+
+    'core.lines': onCore({ ranges: 'ranges', least_bytes: 'uint' }, (core, params) => {
+      disk.check()
+      return offered(core, swarm, params)
+    }),
+
+    'core.put': onCore(
+      {
+        fork: 'uint',
+        length: 'uint',
+        blocks: 'ascending',
+        values: 'blocks',
+        beside: 'nodes',
+        peer: 'uint'
+      },
+      (core, params) => {
+        disk.check()
+        return put(core, swarm, params)
       }
     ),
 

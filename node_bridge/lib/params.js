@@ -44,6 +44,15 @@ const kinds = {
         ? item
         : bad('each of ' + name + ' must be 1 byte to 15 MiB')
     ),
+  ascending: (v, name) => {
+    const out = list(v, name, 4096).map((item) => kinds.uint(item, 'each of ' + name))
+    return out.every((n, i) => i === 0 || n > out[i - 1]) ? out : bad(name + ' must ascend')
+  },
+  nodes: (v, name) =>
+    list(v, name, 65536).map((pair) => {
+      if (!Array.isArray(pair) || pair.length !== 2) bad('each of ' + name + ' must be [size, hash]')
+      return { size: kinds.uint(pair[0], 'size'), hash: kinds.key(pair[1], 'hash') }
+    }),
   ranges: (v, name) => {
     let total = 0
     const out = list(v, name, MAX_RANGES).map((pair) => {

@@ -73,7 +73,7 @@ class Sidecar {
     const wal = new Wal(this.store.rocks.path)
     const onwritefailure = (err) => this.broken(err)
     this.methods = {
-      ...coreMethods({ store: this.store, disk: this.disk, wal, onwritefailure }),
+      ...coreMethods({ store: this.store, swarm: this.swarm, disk: this.disk, wal, onwritefailure }),
       ...swarmMethods(this),
       ...processMethods(this)
     }

@@ -9,6 +9,7 @@ const { acceptBulk } = require('./bulk-channel')
 const { Gate } = require('./gate')
 const { Connection } = require('./connection')
 const { limitFrames } = require('./frame-size')
+const { Lines, preface } = require('./lines')
 const { dropStalled } = require('./stalled')
 
 const DEFAULTS = {
@@ -32,6 +33,7 @@ class Swarm extends EventEmitter {
     super()
     this.store = store
     this.log = log
+    this.lines = new Lines(store, log)
     this.keyPair = null
     this.connections = new Map() // id -> Connection, those that are open
     this.closedTotals = {
@@ -44,6 +46,7 @@ class Swarm extends EventEmitter {
       block_bytes_out: 0
     }
     this._pending = new Set() // handshakes under way
+    this._unknown = new Set() // sockets that have sent nothing yet
     this._byKey = new Map()
     this._byStream = new WeakMap()
     this._bans = new Bans()
@@ -144,6 +147,7 @@ class Swarm extends EventEmitter {
     clearInterval(this._timer)
     this._reset()
     for (const connection of all) connection.destroy('the swarm was stopped')
+    for (const socket of this._unknown) socket.destroy()
     if (server !== null) await new Promise((resolve) => server.close(resolve))
   }
 
@@ -234,7 +238,24 @@ class Swarm extends EventEmitter {
       socket.on('error', () => {})
       return socket.destroy()
     }
-    const connection = this._connect(socket, false, { host, port: socket.remotePort || 0, place })
+    const port = socket.remotePort || 0
+    socket.on('error', () => {})
+    this._unknown.add(socket)
+    preface(socket, this._limits.handshake_ms).then((found) => {
+      this._unknown.delete(socket)
+      if (socket.destroyed || !this.started) {
+        place.leave()
+        return socket.destroy()
+      }
+      if (found === null) return this._onpeer(socket, { host, port, place })
+      socket.once('close', () => place.leave())
+      if (this.lines.accept(socket, found) === null) socket.destroy()
+      else place.ready()
+    })
+  }
+
+  _onpeer(socket, { host, port, place }) {
+    const connection = this._connect(socket, false, { host, port, place })
     connection.once('open', () => {
       try {
         this._admit(connection, null)
@@ -285,6 +306,7 @@ class Swarm extends EventEmitter {
     this._byStream.set(connection.stream, connection)
     limitFrames(connection.stream)
     acceptBulk(connection.stream, this.store)
+    this.lines.add(connection)
     this.store.replicate(connection.stream)
     this.emit('peer-open', connection)
     return connection

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from support.commands import Machine, machine, serve_all
@@ -15,8 +16,10 @@ from support.rows import exported_rows
 from support.stores import open_store
 from support.tamper import forge
 
+import tradercast
 from tradercast.feed.identity import Identity
 from tradercast.feeds import FeedId
+from tradercast.log import line_fetch
 
 FEED = FeedId("bitfinex", "btcusd")
 TRADES = market(60_000, per_hour=9_000, jitter_s=0)  # six chunks by the hour, and a tail
@@ -139,6 +142,23 @@ def test_a_forged_block_is_refused_and_said_and_had_from_another_peer(
     assert synced["complete"]
     assert exported_rows(reader, str(FEED)) == holders.rows
     reader.verify()
+
+
+def test_a_load_over_lines_has_a_forged_block_from_another_peer(
+    copies, holders: Holders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher, liar = copies("publisher", holders.publisher), copies("liar", holders.reader)
+    forge(liar)
+    lying = liar.serve()
+    honest = publisher.serve(bootstrap=lying.dht)
+    monkeypatch.setattr(line_fetch, "LEAST_BYTES", 0)
+
+    with tradercast.connect(tmp_path / "reader", link=honest.link) as client:
+        loaded = client.trades(str(FEED), sync=True).to_numpy(price_type="fixed")
+        verified = client.verify(str(FEED))
+
+    assert loaded["ts_event"].tolist() == TRADES.ts_event.tolist()
+    assert {log.name for log in verified} >= {"main/archive", "main/tail"}
 
 
 def test_verify_drops_a_forged_block_and_a_sync_fetches_it_anew(copies, holders: Holders) -> None:

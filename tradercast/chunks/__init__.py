@@ -19,7 +19,13 @@ from tradercast.chunks.index import (
 )
 from tradercast.chunks.index_codec import decode_index, encode_index
 from tradercast.chunks.opening import decode_header
-from tradercast.chunks.read import OpenChunk, decode_trades, decode_trades_into, open_trades
+from tradercast.chunks.read import (
+    OpenChunk,
+    decode_neighbours,
+    decode_trades,
+    decode_trades_into,
+    open_trades,
+)
 from tradercast.chunks.run import encode_run
 from tradercast.chunks.trades import encode_trades
 
@@ -41,6 +47,7 @@ __all__ = [
     "decode_candles",
     "decode_header",
     "decode_index",
+    "decode_neighbours",
     "decode_trades",
     "decode_trades_into",
     "encode_book",

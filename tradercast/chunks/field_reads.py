@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -37,6 +38,29 @@ def read_times(header: ChunkHeader, reader: ColumnReader, out: I64, notes: Notes
         low, high = min(low, int(refs.min())), max(high, int(refs.max()))
     if (low, high) != (header.min_ns, header.max_ns):
         raise FormatError("the header's times are not those of the records")
+
+
+def settle_times(headers: Sequence[ChunkHeader], out: I64) -> None:
+    """Bring the times of neighbouring chunks without notes, as they were coded, to ns.
+
+    Raises
+    ------
+    FormatError
+        If those of one do not span what its header says, or one is outside int64.
+    """
+    counts = np.array([header.count for header in headers])
+    starts = np.cumsum(counts) - counts
+    lows, highs = np.minimum.reduceat(out, starts), np.maximum.reduceat(out, starts)
+    units = [10**header.time_unit for header in headers]
+    for header, unit, low, high in zip(headers, units, lows.tolist(), highs.tolist(), strict=True):
+        if low * unit < MIN_TIME_NS or high * unit > MAX_TIME_NS:
+            raise FormatError("a time is outside int64")
+        if (low * unit, high * unit) != (header.min_ns, header.max_ns):
+            raise FormatError("the header's times are not those of the records")
+    if len(set(units)) == 1:
+        np.multiply(out, units[0], out=out)
+    else:
+        np.multiply(out, np.repeat(units, counts), out=out)
 
 
 def read_aside(reader: ColumnReader, name: str, count: int) -> dict[int, Decimal]:

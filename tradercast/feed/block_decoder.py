@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from tradercast.chunks import ChunkHeader, OpenChunk, open_trades
+from tradercast.chunks import ChunkHeader, OpenChunk, decode_neighbours, open_trades
 from tradercast.feed.archive import ChunkRef
 from tradercast.feed.channel import TRADES, Channel
 from tradercast.feed.decoding import check_header, decode_piece
@@ -113,6 +113,5 @@ def _joined(chunks: Sequence[OpenChunk]) -> Piece:
     header = chunks[0].header
     first, end = header.first_seq, chunks[-1].header.end_seq
     out = _SPARE.columns(end - first, *_form(header))
-    for chunk in chunks:
-        chunk.into(out, chunk.header.first_seq - first)
+    decode_neighbours(chunks, out, 0)
     return Piece(out.trades(), [range(first, end)])

@@ -19,13 +19,17 @@ from tradercast.feed.fixes import Fixes
 from tradercast.feed.piece import Piece
 from tradercast.feed.plan import Plan
 from tradercast.feed.reader import ReadReport, SegmentReader
+from tradercast.heap import keep_freed_memory
 from tradercast.notes import Gap
 
-Block: TypeAlias = tuple[ChunkRef, bytes]
-Blocks: TypeAlias = AsyncGenerator[Block, None]
+Group: TypeAlias = list[tuple[ChunkRef, bytes]]
+Groups: TypeAlias = AsyncGenerator[Group, None]
 
 _WORKERS = max(1, min(4, os.cpu_count() or 1))
-_AHEAD = 4 * _WORKERS  # blocks that arrived and are not decoded yet
+_TOGETHER = 32
+"""Chunks to a thread at once: one by one, threads would wait for each other most of the time."""
+
+_AHEAD = 2 * _WORKERS  # groups of blocks that arrived and are not decoded yet
 
 
 async def load(reader: SegmentReader, plan: Plan, report: ReadReport) -> Piece:
@@ -51,7 +55,8 @@ async def load(reader: SegmentReader, plan: Plan, report: ReadReport) -> Piece:
     inside = sum(ref.count for ref in plan.chunks if plan.is_inside(ref))
     if 2 * inside < plan.records:  # mostly records that are not wanted: no room for those
         return Piece.joined([piece async for piece in reader.read(plan, report)])
-    blocks = reader.chunk_blocks(plan, report)
+    keep_freed_memory()
+    blocks = reader.loose_groups(plan, report)
     first = asyncio.create_task(_next(blocks))  # they are on their way while corrections are read
     try:
         fixes = await reader.corrections(plan, report)
@@ -96,41 +101,52 @@ class _Load:
         return Piece(strays.trades[count:], strays.seq[count:])
 
     async def run(
-        self, pool: ThreadPoolExecutor, first: Awaitable[Block | None], blocks: Blocks
+        self, pool: ThreadPoolExecutor, first: Awaitable[Group | None], blocks: Groups
     ) -> None:
-        """Decode the first of the blocks and all others, and fetch and decode the tail."""
-        report = self._report
-        pending: deque[Future[list[Gap]]] = deque()
+        """Decode the first blocks and all others, and fetch and decode the tail."""
+        gaps: dict[int, list[Gap]] = {}
+        pending: deque[Future[dict[int, list[Gap]]]] = deque()
         try:
-            block = await first
-            while block is not None:
-                pending.append(pool.submit(self._decode, *block))
+            group = await first
+            here: Group = []
+            while group is not None:
+                here += group
+                if len(here) >= (_TOGETHER if pending else _TOGETHER // 4):
+                    pending.append(pool.submit(self._decode, here))
+                    here = []
                 while pending and (pending[0].done() or len(pending) > _AHEAD):
-                    report.gaps += await _result(pending.popleft())
-                block = await _next(blocks)
+                    gaps |= await _result(pending.popleft())
+                group = await _next(blocks)
+            pending.append(pool.submit(self._decode, here))
             while pending:
-                report.gaps += await _result(pending.popleft())
+                gaps |= await _result(pending.popleft())
         finally:
             for future in pending:
                 future.cancel()
+        for block in sorted(gaps):
+            self._report.gaps += gaps[block]
         if self._plan.tail is not None:
             await self._load_tail(pool)
 
-    def _decode(self, ref: ChunkRef, data: bytes) -> list[Gap]:
-        """Decode a chunk into its slot; only what is wanted as it is can stay there."""
-        slot = self._chunks[ref.block]
-        fixes = self._fixes
-        touched = ref.notes or fixes.touch(ref.first_seq, ref.end_seq)
-        if touched or not self._plan.is_inside(ref):
-            piece, gaps = decode_piece(
-                data, ref, ref.first_seq, ref.end_seq, fixes, self._plan.time_range
+    def _decode(self, group: Group) -> dict[int, list[Gap]]:
+        """Decode chunks into their slots; only what is wanted as it is can stay there."""
+        gaps: dict[int, list[Gap]] = {}
+        plain: list[tuple[ChunkRef, bytes]] = []
+        plan, fixes = self._plan, self._fixes
+        for ref, data in sorted(group, key=lambda chunk: chunk[0].block):
+            touched = ref.notes or fixes.touch(ref.first_seq, ref.end_seq)
+            if not touched and plan.is_inside(ref):
+                plain.append((ref, data))
+                continue
+            piece, gaps[ref.block] = decode_piece(
+                data, ref, ref.first_seq, ref.end_seq, fixes, plan.time_range
             )
-            slot.put(piece)
-            return gaps
-        chunk = open_trades(data)
-        check_header(chunk.header, ref)
-        self.columns.decode(slot, chunk)
-        return []
+            self._chunks[ref.block].put(piece)
+        chunks = [open_trades(data) for _, data in plain]
+        for chunk, (ref, _) in zip(chunks, plain, strict=True):
+            check_header(chunk.header, ref)
+        self.columns.decode([self._chunks[ref.block] for ref, _ in plain], chunks)
+        return gaps
 
     async def _load_tail(self, pool: ThreadPoolExecutor) -> None:
         pieces: list[Piece] = []
@@ -145,10 +161,10 @@ class _Load:
         self._tail.put(Piece.joined(pieces))
 
 
-async def _next(blocks: Blocks) -> Block | None:
+async def _next(blocks: Groups) -> Group | None:
     return await anext(blocks, None)
 
 
-async def _result(decoded: Future[list[Gap]]) -> list[Gap]:
+async def _result(decoded: Future[dict[int, list[Gap]]]) -> dict[int, list[Gap]]:
     # To be woken by a thread costs a tenth of a chunk; most are done when they are asked.
     return decoded.result() if decoded.done() else await asyncio.wrap_future(decoded)

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from tradercast import decimal_form
-from tradercast.chunks import OpenChunk, TradeBuffers
+from tradercast.chunks import OpenChunk, TradeBuffers, decode_neighbours
 from tradercast.feed.piece import Piece
 from tradercast.records import ABSENT, NO_TIME, Decimals, Ids, Trades
 from tradercast.rows import I64, shifted
@@ -86,20 +86,24 @@ class Columns:
         self._slots.append(slot)
         return slot
 
-    def decode(self, slot: Slot, chunk: OpenChunk) -> None:
-        """Decode a chunk of plain trades, as many as there is room for, into a slot.
+    def decode(self, slots: Sequence[Slot], chunks: Sequence[OpenChunk]) -> None:
+        """Decode chunks of plain trades, as many as there is room for, into slots in their order.
 
         Raises
         ------
         FormatError
-            If its bytes are broken.
+            If their bytes are broken.
         """
-        header = chunk.header
-        form = Form(header.price_exponent, header.size_exponent, header.has_recv, header.has_ids)
-        self._allocate(recv=form.recv, ids=form.ids)
-        chunk.as_it_is(self._all, slot.start)
-        slot.form = form
-        slot.numbers = [range(header.first_seq, header.end_seq)]
+        forms = [_form(chunk) for chunk in chunks]
+        self._allocate(recv=any(f.recv for f in forms), ids=any(f.ids for f in forms))
+        begin = 0
+        for end in range(1, len(slots) + 1):
+            if end == len(slots) or slots[end].start != slots[end - 1].end:
+                decode_neighbours(chunks[begin:end], self._all, slots[begin].start)
+                begin = end
+        for slot, form, chunk in zip(slots, forms, chunks, strict=True):
+            slot.form = form
+            slot.numbers = [range(chunk.header.first_seq, chunk.header.end_seq)]
 
     def piece(self) -> Piece:
         """Everything, without the room that was not needed.
@@ -181,6 +185,11 @@ class Columns:
             every.ts_recv[rows] = NO_TIME if trades.ts_recv is None else trades.ts_recv
         if every.trade_id is not None and not (there and trades.trade_id is not None):
             every.trade_id[rows] = ABSENT if trades.trade_id is None else trades.trade_id.values
+
+
+def _form(chunk: OpenChunk) -> Form:
+    header = chunk.header
+    return Form(header.price_exponent, header.size_exponent, header.has_recv, header.has_ids)
 
 
 def _within(escapes: Mapping[int, V], run: Slot) -> dict[int, V]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
 from tradercast.chunks import decode_header
 from tradercast.errors import FormatError, IncompleteError, StalledError
@@ -16,6 +16,7 @@ from tradercast.feed.plan import Plan, merge_ranges
 from tradercast.feed.report import ReadReport
 from tradercast.feed.tail import TailPart
 from tradercast.log import Core
+from tradercast.log.line_fetch import take
 
 
 class SegmentBlocks:
@@ -75,7 +76,31 @@ class SegmentBlocks:
     ) -> AsyncIterator[list[tuple[ChunkRef, bytes]]]:
         """The same, as many at a time as arrived together."""
         wanted = {ref.block: ref for ref in plan.chunks}
-        async for batch in self._batches(self.archive, plan.archive_blocks()):
+        async for group in self._ordered(wanted, plan.archive_blocks(), report):
+            yield group
+
+    async def loose_groups(
+        self, plan: Plan, report: ReadReport
+    ) -> AsyncGenerator[list[tuple[ChunkRef, bytes]], None]:
+        """The same in any order, which takes less work."""
+        wanted = {ref.block: ref for ref in plan.chunks if ref.is_known}
+        if self.remote:
+            async with contextlib.aclosing(take(self.archive, merged(wanted))) as batches:
+                async for taken in batches:
+                    yield [
+                        (wanted.pop(block), data)
+                        for block, data in zip(taken.blocks, taken.values, strict=True)
+                    ]
+        wanted |= {ref.block: ref for ref in plan.chunks if not ref.is_known}
+        if not wanted:  # reading would wait until all that came is stored
+            return
+        async for group in self._ordered(wanted, merged(wanted), report):
+            yield group
+
+    async def _ordered(
+        self, wanted: dict[int, ChunkRef], ranges: list[tuple[int, int]], report: ReadReport
+    ) -> AsyncIterator[list[tuple[ChunkRef, bytes]]]:
+        async for batch in self._batches(self.archive, ranges):
             group: list[tuple[ChunkRef, bytes]] = []
             for block, data in batch:
                 ref = wanted.get(block)
@@ -137,8 +162,7 @@ class SegmentBlocks:
             )
             refs = await index.chunks_between(seq, end_seq)
         wanted = {ref.block: ref for ref in refs}
-        blocks = merge_ranges((block, block + 1) for block in wanted)
-        async for block, data in self._blocks(self.archive, blocks):
+        async for block, data in self._blocks(self.archive, merged(wanted)):
             ref = wanted[block]
             end = min(ref.end_seq, end_seq)
             if data is None or not ref.is_known:
@@ -174,3 +198,8 @@ class SegmentBlocks:
         rest = [(max(start, at), end) for start, end in ranges if end > at]
         async for batch in core.read(rest, wait=False):
             yield batch
+
+
+def merged(blocks: Iterable[int]) -> list[tuple[int, int]]:
+    """Ranges of these blocks."""
+    return merge_ranges((block, block + 1) for block in sorted(blocks))

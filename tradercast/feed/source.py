@@ -12,12 +12,11 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from tradercast.feed.sealing import RowQueue
 from tradercast.runs import Records
 
-T = TypeVar("T")
 Batches: TypeAlias = "Iterable[Records] | AsyncIterable[Records]"
 
 
@@ -70,7 +69,7 @@ class Source:
 
 
 @contextlib.asynccontextmanager
-async def read_ahead(batches: Iterable[T]) -> AsyncIterator[AsyncIterator[T]]:
+async def read_ahead(batches: Iterable[Records]) -> AsyncIterator[AsyncIterator[Records]]:
     """The same batches, each read in a thread while the one before is worked on; the first at once.
 
     So whoever has something to prepare can do so while the first is read.
@@ -78,7 +77,7 @@ async def read_ahead(batches: Iterable[T]) -> AsyncIterator[AsyncIterator[T]]:
     iterator = iter(batches)
     ahead = asyncio.create_task(asyncio.to_thread(_next, iterator))
 
-    async def found() -> AsyncGenerator[T, None]:
+    async def found() -> AsyncGenerator[Records, None]:
         nonlocal ahead
         while (batch := await asyncio.shield(ahead)) is not None:
             ahead = asyncio.create_task(asyncio.to_thread(_next, iterator))
@@ -102,5 +101,5 @@ async def _advanced(batches: Batches) -> AsyncGenerator[Records, None]:
             yield batch
 
 
-def _next(iterator: Iterator[T]) -> T | None:
+def _next(iterator: Iterator[Records]) -> Records | None:
     return next(iterator, None)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from tradercast.errors import SidecarError
+from tradercast.log.line import LogState, Offer
+from tradercast.log.line_frames import TOKEN_BYTES
 from tradercast.log.proof import BlockProof, Checkpoint, TreeNode
 from tradercast.log.spans import BlockRange, Cursor
 
@@ -148,8 +150,13 @@ def progress(item: Any) -> Progress:
 
 def ranges(answer: Any) -> list[BlockRange]:
     """The ``ranges`` of an answer."""
+    return pairs(mapping(answer).get("ranges"))
+
+
+def pairs(entries: Any) -> list[BlockRange]:
+    """A list of ``[start, end]``."""
     found = []
-    for pair in _list(mapping(answer).get("ranges")):
+    for pair in _list(entries):
         if not isinstance(pair, list) or len(pair) != 2 or not all(type(n) is int for n in pair):
             _bad("range")
         found.append((pair[0], pair[1]))
@@ -166,6 +173,29 @@ def checkpoint(answer: Any) -> Checkpoint:
         signature=_bin(fields.get("signature") or b""),
         manifest=_bin(fields.get("manifest") or b""),
     )
+
+
+def log_state(answer: Any, key: bytes, discovery_key: bytes) -> LogState:
+    """The state of a log in the answer to ``core.lines``."""
+    fields = mapping(answer)
+    return LogState(
+        key,
+        discovery_key,
+        number(fields, "fork"),
+        number(fields, "length"),
+        tree_nodes(fields.get("roots")),
+    )
+
+
+def offers(answer: Any) -> list[Offer]:
+    """The lines in the answer to ``core.lines``."""
+    found = []
+    for entry in _list(mapping(answer).get("lines")):
+        fields = mapping(entry)
+        peer, port = number(fields, "peer"), number(fields, "port")
+        token, secret = _bin(fields.get("token"), TOKEN_BYTES), key(fields, "secret")
+        found.append(Offer(peer, str(fields.get("host")), port, token, secret))
+    return found
 
 
 def proofs(item: Any) -> list[BlockProof]:

@@ -16,6 +16,8 @@ from tradercast.log import answers, spans
 from tradercast.log.answers import AppendResult, CoreInfo, Progress
 from tradercast.log.bridge import REQUEST_TIMEOUT_S, Bridge
 from tradercast.log.items import ItemStream
+from tradercast.log.keeping import Keeping
+from tradercast.log.line import LogState, Offer, Taken
 from tradercast.log.proof import BlockProof, Checkpoint
 from tradercast.log.session import MAX_LOSSES, Session
 from tradercast.log.spans import BlockRange
@@ -56,6 +58,7 @@ class Core:
         self._opened: Opened | None = None
         self._opening = asyncio.Lock()
         self._closed = False
+        self._keeping = Keeping(self._keep)
         self.key = b""
         self.discovery_key = b""
         self.writable = False
@@ -148,6 +151,7 @@ class Core:
             If no peer delivers.  What arrived is in the store.
         """
         params = {"wait": wait, "stall_ms": int(stall_s * 1000)}
+        await self._keeping.settled()
         for part in spans.parts(spans.check(ranges)):
             cursor = spans.Cursor(part)
             losses = 0
@@ -183,6 +187,7 @@ class Core:
         IncompleteError
             If it was ended in another way.
         """
+        await self._keeping.settled()
         done = Progress(0, 0)
         for part in spans.parts(spans.check(ranges)):
             params = {"ranges": part, "stall_ms": int(stall_s * 1000)}
@@ -207,8 +212,39 @@ class Core:
                 break
         yield done
 
+    async def lines(
+        self, ranges: Sequence[BlockRange], least_bytes: int
+    ) -> tuple[LogState, list[BlockRange], list[Offer]]:
+        """What `line_fetch` needs: the log's state, what is missing of the ranges, and lines.
+
+        Peers are asked for lines only if about `least_bytes` are missing.
+        """
+        await self._keeping.settled()
+        params = {"ranges": ranges, "least_bytes": least_bytes}
+        answer = await self._call("core.lines", params)
+        state = answers.log_state(answer, self.key, self.discovery_key)
+        return state, answers.pairs(answer.get("missing")), answers.offers(answer)
+
+    def keep(self, state: LogState, taken: Taken) -> None:
+        """Store blocks that were taken over a line, soon: reading them again waits for that."""
+        self._keeping.add(state, taken)
+
+    async def _keep(self, state: LogState, taken: Taken) -> None:
+        await self._call(
+            "core.put",
+            {
+                "fork": state.fork,
+                "length": state.length,
+                "blocks": taken.blocks,
+                "values": taken.values,
+                "beside": taken.beside,
+                "peer": taken.peer,
+            },
+        )
+
     async def held(self, start: int, end: int) -> list[BlockRange]:
         """The ranges within ``[start, end)`` that this node holds."""
+        await self._keeping.settled()
         held: list[BlockRange] = []
         while spans.check([(start, end)]):
             answer = await self._call("core.held", {"start": start, "end": end})
@@ -255,6 +291,8 @@ class Core:
 
     async def close(self) -> None:
         """Let go of the log; it stays in the store and is served on."""
+        if self._opened is not None and self._opened.bridge.lost is None:
+            await self._keeping.settled()
         opened, self._opened, self._closed = self._opened, None, True
         if opened is not None and opened.bridge.lost is None:
             with contextlib.suppress(SidecarLostError):

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from nacl.bindings import crypto_sign_open
+from nacl.encoding import RawEncoder
 from nacl.exceptions import CryptoError
+from nacl.hash import blake2b
 
 from tradercast.errors import VerificationError
 from tradercast.log import flattree
@@ -125,7 +127,8 @@ def discovery_key(key: bytes) -> bytes:
 
 def leaf_hash(value: bytes | memoryview) -> bytes:
     """The hash of a block's content."""
-    return _blake2b(_LEAF, _U64.pack(len(value)), value)
+    # libsodium's takes two thirds of the time of hashlib's
+    return blake2b(b"".join((_LEAF, _U64.pack(len(value)), value)), 32, encoder=RawEncoder)
 
 
 def parent(left: TreeNode, right: TreeNode) -> TreeNode:

@@ -36,6 +36,17 @@ def parts(ranges: list[BlockRange]) -> Iterator[list[BlockRange]]:
         yield ranges[at : at + MAX_RANGES]
 
 
+def runs(blocks: Sequence[int]) -> list[BlockRange]:
+    """The ranges that ascending block numbers make."""
+    found: list[BlockRange] = []
+    for block in blocks:
+        if found and found[-1][1] == block:
+            found[-1] = (found[-1][0], block + 1)
+        else:
+            found.append((block, block + 1))
+    return found
+
+
 def includes(ranges: Sequence[BlockRange], index: int) -> bool:
     """Whether one of these sorted ranges holds `index`."""
     at = bisect_right(ranges, (index, 1 << 63)) - 1
