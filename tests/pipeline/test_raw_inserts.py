@@ -91,6 +91,33 @@ def test_plain_trades_of_several_feeds_and_lengths_are_read_by_column() -> None:
     assert check(reply([event(key, document(key)) for key in range(200)])) is not None
 
 
+def whole_event(key: int) -> dict[str, Any]:
+    """As it is where nothing is left out of it."""
+    return event(
+        key,
+        document(key),
+        wallTime=datetime.fromtimestamp(1_700_000_000 + key, UTC),
+        documentKey={"symbol": document(key)["symbol"], "_id": ObjectId(f"{key:024x}")},
+        lsid={"id": Binary(bytes([key]) * 16, 4), "uid": Binary(bytes(32))},
+        txnNumber=Int64(key),
+    )
+
+
+def test_whole_events_of_many_sessions_are_read_by_column() -> None:
+    assert check(reply([whole_event(key) for key in range(200)])) is not None
+
+
+def test_an_object_of_another_length_does_not_hide_what_is_behind_it() -> None:
+    """Both events are as long, and their parts lie elsewhere."""
+    one = event(1, document(1), documentKey={"_id": "x" * 40})
+    two = event(1, document(1) | {"price": "1" * 27 + ".5"}, documentKey={"_id": "x" * 18})
+    three = event(1, document(1) | {"price": "1" * 5 + ".5"}, documentKey={"_id": "x" * 40})
+    assert len(bson.encode(two)) == len(bson.encode(three))
+
+    check(reply([one, *[two, three] * 10]))
+    check(reply([*[three, two] * 10, one]))
+
+
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize(
     "value", HOSTILE, ids=lambda value: f"{type(value).__name__} {value!r:.20}"
@@ -193,7 +220,7 @@ def test_layouts_without_end_are_left_to_the_other_way() -> None:
 
 
 def test_damaged_bytes_never_give_something_else() -> None:
-    raw = reply([event(key, document(key)) for key in range(6)])
+    raw = reply([whole_event(key) for key in range(4)])
     [(start, end)] = [(at, to) for name, _, at, to in elements(raw, 0) if name == "nextBatch"]
     read = 0
     for at in range(start, end):

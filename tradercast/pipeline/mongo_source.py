@@ -25,7 +25,7 @@ from tradercast.pipeline.mongo_cursor import Client, Document
 
 log = logging.getLogger(__name__)
 
-BATCH = 8_192  # what a message holds at most; memory for four of them is little
+BATCH = 16_384  # memory for four of them is little
 AWAIT_S = 1.0
 PAUSE_S = 0.1  # a transaction costs everybody downstream; a trade waits half of this for it
 FIRST_WAIT_S = 0.1
@@ -297,7 +297,8 @@ class MongoSource:
             target = 1  # the whole database
             wanted = [{"ns.coll": {"$in": names}}, {"operationType": "invalidate"}]
             pipeline.append({"$match": {"$or": wanted}})
-        pipeline.append({"$project": _PROJECTION})
+        if not self._by_column:  # mongod has less work with whole events, and we as much
+            pipeline.append({"$project": _PROJECTION})
         return {"aggregate": target, "pipeline": pipeline, "cursor": {"batchSize": BATCH}}
 
 

@@ -26,9 +26,10 @@ _Decoder = CodecOptions[dict[str, Any]]
 _MOST_LAYOUTS = 64
 _SLAB = 512 << 10  # bytes of events that are looked at together: they stay in the cache
 _SMALLEST = 5
-_DOUBLE, _TEXT, _OBJECT, _INT32, _INT64 = 0x01, 0x02, 0x03, 0x10, 0x12
+_DOUBLE, _TEXT, _OBJECT, _BINARY, _INT32, _INT64 = 0x01, 0x02, 0x03, 0x05, 0x10, 0x12
 _SIZES = {_DOUBLE: 8, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, _INT32: 4, 0x11: 8, _INT64: 8, 0x13: 16}
-_COUNTED = {_TEXT: 4, _OBJECT: 0, 0x04: 0, 0x05: 5}
+_COUNTED = {_TEXT: 4, _OBJECT: 0, 0x04: 0, _BINARY: 5}
+_OPAQUE = (0, 4)  # kinds of binary data, plain and UUID, of which any bytes make a value
 # Any bytes of these make a value; the others have to be the same everywhere.
 _FREE = frozenset((_DOUBLE, 0x07, 0x09, _INT32, 0x11, _INT64))
 _NUMBERS = {_DOUBLE: "<f8", _INT32: "<i4", _INT64: "<i8"}
@@ -203,11 +204,8 @@ class _Layout:
                 for inner, place in self._places.items():
                     if inner not in FIELDS or place[0] == _TEXT or place[0] in _NUMBERS:
                         self._free(*place)
-            elif name == "_id" and kind == _OBJECT:
-                for place in _places(event, start).values():
-                    self._free(*place)
             elif name not in ("operationType", "ns"):
-                self._free(kind, start, end)
+                self._free(kind, start, end, inside=True)
 
     def fits(self, events: U8) -> NDArray[np.bool_]:
         """Which events are like the example but for their values."""
@@ -233,9 +231,15 @@ class _Layout:
             return np.ascontiguousarray(events[:, start:end]).view(_NUMBERS[kind]).ravel()
         return [self._document.get(name)] * len(events)  # the same for all, or none
 
-    def _free(self, kind: int, start: int, end: int) -> None:
+    def _free(self, kind: int, start: int, end: int, *, inside: bool = False) -> None:
         if kind == _TEXT:
             start, end = start + 4, end - 1  # its length is fixed
+        elif kind == _BINARY and self._event[start + 4] in _OPAQUE:
+            start += 5
+        elif kind == _OBJECT and inside:
+            for place in _places(self._event.tobytes(), start).values():
+                self._free(*place, inside=True)
+            return
         elif kind not in _FREE:
             return
         self._fixed[start:end] = 0
