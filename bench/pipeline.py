@@ -72,7 +72,8 @@ def measure(trades: int, *, say: bool = True) -> dict[str, Any]:
     note("pipeline_trades", trades)
     with (
         tempfile.TemporaryDirectory(prefix="tradercast-bench-") as folder,
-        ReplicaSet(oplog_mb=16_000) as mongodb,
+        # Its cache as docker/compose.yaml leaves it; that of tests has no room for the oplog.
+        ReplicaSet(oplog_mb=16_000, cache_gb=None) as mongodb,
         KafkaBroker(heap_mb=512) as kafka,
         machine(Path(folder) / "first") as first,
         machine(Path(folder) / "second") as second,

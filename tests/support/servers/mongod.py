@@ -16,6 +16,7 @@ Document = dict[str, Any]
 
 SET_NAME = "rs0"
 OPLOG_MB = 256
+CACHE_GB = 0.25
 CHANGE_STREAM_HISTORY_LOST = 286
 PARAMETERS = {
     "enableTestCommands": "1",  # fail points
@@ -35,6 +36,8 @@ class Mongod(Server):
     oplog_mb
         The size at which mongod begins to drop the oldest of its oplog. It lags far behind
         with that: to lose history for certain, use `history_lost`.
+    cache_gb
+        WiredTiger's cache; None leaves it to mongod, which takes half of the memory.
     """
 
     NAME: ClassVar[str] = "mongod"
@@ -46,17 +49,21 @@ class Mongod(Server):
         *,
         parameters: Mapping[str, str] | None = None,
         oplog_mb: int = OPLOG_MB,
+        cache_gb: float | None = CACHE_GB,
     ) -> None:
         super().__init__(parent)
         self._parameters = {**PARAMETERS, **(parameters or {})}
         self._oplog_mb = oplog_mb
+        self._cache_gb = cache_gb
 
     def command(self) -> list[str]:
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
         command = [str(locations.mongod()), "--replSet", SET_NAME, "--dbpath", str(data)]
         command += ["--bind_ip", HOST, "--port", str(self.port), "--nounixsocket", "--quiet"]
-        command += ["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", str(self._oplog_mb)]
+        command += ["--oplogSize", str(self._oplog_mb)]
+        if self._cache_gb is not None:
+            command += ["--wiredTigerCacheSizeGB", str(self._cache_gb)]
         command += ["--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=16MB)"]
         for name, value in self._parameters.items():
             command += ["--setParameter", f"{name}={value}"]
