@@ -21,6 +21,7 @@ MAX_ROWS = 131_072
 """Records of a piece at most."""
 
 Decoded: TypeAlias = "tuple[Piece, list[Gap]]"
+_Form: TypeAlias = "tuple[int, int, bool, bool]"  # exponents; with receive times, with ids
 
 # Of the whole process, so that a short read does not begin with new memory: 3 to 5 MB each.
 _SPARE = Spare(6)
@@ -86,32 +87,31 @@ class BlockDecoder:
 def _side_by_side(blocks: Iterable[Block]) -> Iterator[Piece]:
     """Chunks of plain trades, neighbours of one form in common columns."""
     window: list[OpenChunk] = []
+    form: _Form = (0, 0, False, False)
     for block in blocks:
         chunk = open_trades(block.data)
         check_header(chunk.header, block.ref)
-        if window and not _fits(chunk.header, window[0].header, window[-1].header):
-            yield _joined(window)
+        own = _form(chunk.header)
+        if window and (own != form or not _fits(window, block)):
+            yield _joined(window, form)
             window = []
         window.append(chunk)
-    yield _joined(window)
+        form = own
+    yield _joined(window, form)
 
 
-def _fits(header: ChunkHeader, first: ChunkHeader, last: ChunkHeader) -> bool:
-    """Whether a chunk may follow others in the same columns."""
-    return (
-        header.first_seq == last.end_seq
-        and header.end_seq - first.first_seq <= MAX_ROWS
-        and _form(header) == _form(first)
-    )
+def _fits(window: Sequence[OpenChunk], block: Block) -> bool:
+    """Whether a block's records follow those of others, and are not too many with them."""
+    first, last = window[0].header, window[-1].header
+    return block.first_seq == last.end_seq and block.end_seq - first.first_seq <= MAX_ROWS
 
 
-def _form(header: ChunkHeader) -> tuple[int, int, bool, bool]:
+def _form(header: ChunkHeader) -> _Form:
     return header.price_exponent, header.size_exponent, header.has_recv, header.has_ids
 
 
-def _joined(chunks: Sequence[OpenChunk]) -> Piece:
-    header = chunks[0].header
-    first, end = header.first_seq, chunks[-1].header.end_seq
-    out = _SPARE.columns(end - first, *_form(header))
+def _joined(chunks: Sequence[OpenChunk], form: _Form) -> Piece:
+    first, end = chunks[0].header.first_seq, chunks[-1].header.end_seq
+    out = _SPARE.columns(end - first, *form)
     decode_neighbours(chunks, out, 0)
     return Piece(out.trades(), [range(first, end)])

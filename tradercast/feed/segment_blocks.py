@@ -55,7 +55,8 @@ class SegmentBlocks:
         With `latest` their newest blocks come along, which saves who begins there a round trip.
         """
         if not self.remote:
-            return await archive_here(self.archive), await tail_here(self.tail)
+            ends = await asyncio.gather(archive_here(self.archive), tail_here(self.tail))
+            return ends[0], ends[1]
         # the tail first would be enough for safety; both at once saves a round trip, and a seal
         # in between is met by planning again
         infos = await asyncio.gather(

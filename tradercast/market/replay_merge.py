@@ -60,6 +60,8 @@ class ReplayBatch:
     def part(self) -> I64:
         """Per record the number of the part that it is in."""
         lengths = [len(part) for part in self.parts]
+        if len(lengths) == 1:
+            return np.zeros(lengths[0], np.int64)
         return self._ordered(np.repeat(np.arange(len(self.parts)), lengths))
 
     @property
