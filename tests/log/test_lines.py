@@ -88,16 +88,25 @@ async def test_all_blocks_come_once_and_are_stored(net: Net) -> None:
     assert await take(core, 0, COUNT) == {}
 
 
-async def test_what_was_taken_is_stored_when_the_log_is_closed(net: Net, tmp_path: Path) -> None:
-    writer, reader = await net.writer(), await net.node("reader")
-    await connect(reader, writer)
-    core = await known(reader)
-
-    await take(core, 0, COUNT)
-    await core.close()
+async def test_what_was_taken_is_stored_when_the_store_is_closed(net: Net, tmp_path: Path) -> None:
+    writer = await net.writer()
+    async with open_store(tmp_path / "reader", node="reader") as reader:
+        await connect(reader, writer)
+        core = await known(reader)
+        await take(core, 0, COUNT)
 
     async with open_store(tmp_path / "reader") as again:
         assert await (await again.core(key=core.key)).held(0, COUNT) == [(0, COUNT)]
+
+
+async def test_whoever_reads_the_log_next_finds_what_was_taken(net: Net) -> None:
+    writer, reader = await net.writer(), await net.node("reader")
+    await connect(reader, writer)
+    await take(await known(reader), 0, COUNT)
+
+    other = await reader.core(key=proof.core_key(bytes(SIGNER.verify_key)))
+
+    assert [b async for some in other.read([(0, COUNT)], wait=False) for _, b in some] == BLOCKS
 
 
 async def test_several_peers_share_the_work(net: Net) -> None:

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from tradercast.errors import TradercastError
-from tradercast.log.line import LogState, Taken
 
 KEEP_S = 1.0
 """For so long blocks may wait: who reads them has the processor first."""
@@ -19,29 +18,22 @@ _AT_ONCE = 4
 
 _log = logging.getLogger(__name__)
 
-Put = Callable[[LogState, Taken], Awaitable[None]]
+Put = Callable[[], Awaitable[None]]
 
 
 class Keeping:
-    """Stores by and by what it is given.
+    """Stores by and by what programs of one store have taken."""
 
-    Parameters
-    ----------
-    put : callable
-        Stores some blocks.
-    """
-
-    def __init__(self, put: Put) -> None:
-        self._put = put
-        self._waiting: list[tuple[LogState, Taken]] = []
+    def __init__(self) -> None:
+        self._waiting: list[Put] = []
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._storing: set[asyncio.Task[None]] = set()
 
-    def add(self, state: LogState, taken: Taken) -> None:
-        """Store these, soon."""
-        self._waiting.append((state, taken))
-        self._bytes += taken.size
+    def add(self, size: int, put: Put) -> None:
+        """Await `put`, which stores so many bytes, soon."""
+        self._waiting.append(put)
+        self._bytes += size
         if self._bytes >= KEEP_BYTES:
             self._begin()
         elif self._timer is None:
@@ -63,12 +55,12 @@ class Keeping:
             self._storing.add(task)
             task.add_done_callback(self._storing.discard)
 
-    async def _store(self, waiting: list[tuple[LogState, Taken]]) -> None:
+    async def _store(self, waiting: list[Put]) -> None:
         waiting.reverse()
 
         async def one_by_one() -> None:
             while waiting:
-                await self._put(*waiting.pop())
+                await waiting.pop()()
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tradercast.errors import SidecarError, SidecarLostError, TradercastError
 from tradercast.log.bridge import REQUEST_TIMEOUT_S, Bridge
+from tradercast.log.keeping import Keeping
 from tradercast.log.launch import SidecarOptions
 from tradercast.log.sidecar import attach
 from tradercast.paths import DataDir
@@ -53,6 +54,7 @@ class Session:
         self._closed = False
         self._later: asyncio.TimerHandle | None = None
         self.attached = 0
+        self.keeping = Keeping()
 
     def before_use(self, hook: Hook) -> None:
         """Run `hook` on every new connection before anybody else uses it."""

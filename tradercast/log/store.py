@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import weakref
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from tradercast.log.session import Session
 from tradercast.log.swarm import Swarm, Topics
 from tradercast.paths import DataDir
 
+_CLOSE_S = 20.0  # for what was read to be stored
 _log = logging.getLogger(__name__)
 
 
@@ -117,6 +119,9 @@ class LogStore:
         """Detach.  The sidecar ends by itself when nobody is attached any more."""
         for listener in list(self._listeners):
             listener.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await self._session.keeping.settled()
         await self._session.close()
 
     async def __aenter__(self) -> LogStore:
