@@ -149,7 +149,7 @@ class Core:
             If no peer delivers.  What arrived is in the store.
         """
         params = {"wait": wait, "stall_ms": int(stall_s * 1000)}
-        await self._session.keeping.settled()
+        await self._session.keeping[self.key].settled()
         for part in spans.parts(spans.check(ranges)):
             cursor = spans.Cursor(part)
             losses = 0
@@ -185,7 +185,7 @@ class Core:
         IncompleteError
             If it was ended in another way.
         """
-        await self._session.keeping.settled()
+        await self._session.keeping[self.key].settled()
         done = Progress(0, 0)
         for part in spans.parts(spans.check(ranges)):
             params = {"ranges": part, "stall_ms": int(stall_s * 1000)}
@@ -217,7 +217,7 @@ class Core:
 
         Peers are asked for lines only if about `least_bytes` are missing.
         """
-        await self._session.keeping.settled()
+        await self._session.keeping[self.key].settled()
         params = {"ranges": ranges, "least_bytes": least_bytes}
         answer = await self._call("core.lines", params)
         state = answers.log_state(answer, self.key, self.discovery_key)
@@ -225,7 +225,7 @@ class Core:
 
     def keep(self, state: LogState, taken: Taken) -> None:
         """Store blocks that were taken over a line, soon: reading them again waits for that."""
-        self._session.keeping.add(taken.size, lambda: self._keep(state, taken))
+        self._session.keeping[self.key].add(taken.size, lambda: self._keep(state, taken))
 
     async def _keep(self, state: LogState, taken: Taken) -> None:
         await self._call(
@@ -242,7 +242,7 @@ class Core:
 
     async def held(self, start: int, end: int) -> list[BlockRange]:
         """The ranges within ``[start, end)`` that this node holds."""
-        await self._session.keeping.settled()
+        await self._session.keeping[self.key].settled()
         held: list[BlockRange] = []
         while spans.check([(start, end)]):
             answer = await self._call("core.held", {"start": start, "end": end})
@@ -289,7 +289,7 @@ class Core:
 
     async def close(self) -> None:
         """Let go of the log; it stays in the store and is served on."""
-        await self._session.keeping.settled()
+        await self._session.keeping[self.key].settled()
         opened, self._opened, self._closed = self._opened, None, True
         if opened is not None and opened.bridge.lost is None:
             with contextlib.suppress(SidecarLostError):

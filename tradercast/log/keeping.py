@@ -22,7 +22,7 @@ Put = Callable[[], Awaitable[None]]
 
 
 class Keeping:
-    """Stores by and by what programs of one store have taken."""
+    """Stores by and by what was taken of one log."""
 
     def __init__(self) -> None:
         self._waiting: list[Put] = []

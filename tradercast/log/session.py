@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -54,7 +55,8 @@ class Session:
         self._closed = False
         self._later: asyncio.TimerHandle | None = None
         self.attached = 0
-        self.keeping = Keeping()
+        self.keeping: defaultdict[bytes, Keeping] = defaultdict(Keeping)
+        """By the key of the log."""
 
     def before_use(self, hook: Hook) -> None:
         """Run `hook` on every new connection before anybody else uses it."""

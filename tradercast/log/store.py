@@ -121,7 +121,8 @@ class LogStore:
             listener.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
-                await self._session.keeping.settled()
+                for keeping in list(self._session.keeping.values()):
+                    await keeping.settled()
         await self._session.close()
 
     async def __aenter__(self) -> LogStore:
