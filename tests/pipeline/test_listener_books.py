@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.books import rows_of
+from support.commands import machine
 from support.listening import ListenerProcess, Topic
 
 from tradercast.errors import FormatError
@@ -248,3 +249,17 @@ def test_a_listener_that_is_killed_takes_each_message_once_and_letters_go_out_be
     assert found == [*range(150), (250, 250, NOW + 149), *range(151, 300)]
     mine = [one for one in letters if one["collection"] == f"{name}.book"]
     assert [one["reason"] for one in mine] == ["bad_price"]
+
+
+def test_a_listener_of_books_alone_looks_at_no_trades(mongo_database: Any, tmp_path: Path) -> None:
+    mongo_database["book"].insert_many([document(number) for number in range(3)])
+    mongo_database["trades"].insert_one({"symbol": "btcusd"})
+    uri = f"mongodb://{mongo_database.client.address[0]}:{mongo_database.client.address[1]}"
+    common = ("listener", "--mongo", f"{uri}/{mongo_database.name}", "--dry-run", "--no-trades")
+
+    with machine(tmp_path) as node:
+        [line] = node.run(*common, "--book-collections", "book")
+        error = node.fails(2, *common)
+
+    assert line["collection"] == f"{mongo_database.name}.book"
+    assert "--book-collections" in error["message"]

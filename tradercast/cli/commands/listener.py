@@ -99,6 +99,9 @@ async def listener(
     kafka_config: KafkaConfigOption = None,
     collections: CollectionsOption = "",
     book_collections: BooksOption = "",
+    no_trades: Annotated[
+        bool, typer.Option("--no-trades", help="Only the collections of books are read.")
+    ] = False,
     fields: MapOption = "",
     topic_template: TemplateOption = "tradercast.{exchange}.{channel}",
     name: IdOption = "main",
@@ -129,7 +132,9 @@ async def listener(
     wanted, wanted_books = (
         [one for one in names.split(",") if one] for names in (collections, book_collections)
     )
-    trades = collections_of(mongo, wanted)
+    if no_trades and (wanted or not wanted_books):
+        raise UsageError("--no-trades goes with --book-collections, and without --collections")
+    trades = () if no_trades else collections_of(mongo, wanted)
     books = frozenset(collections_of(mongo, wanted_books) if wanted_books else ())
     if both := books.intersection(trades):
         raise UsageError(f"{', '.join(sorted(both))}: trades and books are not in one collection")
