@@ -87,15 +87,16 @@ function preface(socket, timeoutMs) {
       resolve(found)
     }
     const gone = () => done(null)
+    let held = Buffer.alloc(0)
     const look = () => {
       const bytes = socket.read()
       if (bytes === null) return
-      const line = bytes.subarray(0, HEAD.byteLength).equals(HEAD.subarray(0, bytes.byteLength))
-      if (line && bytes.byteLength < PREFACE_BYTES) return socket.unshift(bytes)
-      const head = line ? bytes.subarray(0, PREFACE_BYTES) : null
-      if (!line) socket.unshift(bytes)
-      else if (bytes.byteLength > PREFACE_BYTES) socket.unshift(bytes.subarray(PREFACE_BYTES))
-      done(head)
+      held = Buffer.concat([held, bytes])
+      const line = held.subarray(0, HEAD.byteLength).equals(HEAD.subarray(0, held.byteLength))
+      if (line && held.byteLength < PREFACE_BYTES) return
+      const rest = line ? held.subarray(PREFACE_BYTES) : held
+      if (rest.byteLength > 0) socket.unshift(rest)
+      done(line ? held.subarray(0, PREFACE_BYTES) : null)
     }
     socket.on('readable', look)
     socket.on('close', gone)

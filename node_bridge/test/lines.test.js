@@ -10,7 +10,7 @@ const frames = require('../lib/line-frames')
 
 /** A reader's end of a line, as another program would write it. */
 class Reader {
-  constructor({ host, port, token, secret }, { key, discovery_key: log }) {
+  constructor({ host, port, token, secret }, { key, discovery_key: log }, opened = null) {
     this.log = log
     this.proof = frames.proveKey(key, token)
     this.out = new frames.Sealed(frames.directionKey(secret, 'reader'))
@@ -18,11 +18,11 @@ class Reader {
     this.data = Buffer.alloc(0)
     this.replies = []
     this.ended = false
-    this.socket = net.connect({ host, port })
+    this.socket = opened || net.connect({ host, port })
     this.socket.on('error', () => {})
     this.socket.on('close', () => (this.ended = true))
     this.socket.on('data', (data) => this.take(data))
-    this.socket.write(Buffer.concat([frames.HEAD, token]))
+    if (opened === null) this.socket.write(Buffer.concat([frames.HEAD, token]))
   }
 
   send(content) {
@@ -205,6 +205,28 @@ test('lines are offered only for what is worth one, and by peers that were diall
   const theirs = await writer.call('core.open', { key: own.key })
   const back = await writer.call('core.lines', { handle: theirs.handle, ...ALL })
   assert.deepEqual([back.lines, back.missing], [[], []])
+})
+
+test('a preface may come byte by byte, and costs nothing while it does', async (t) => {
+  const { state, core } = await pair(t)
+  const { host, port, token } = state.lines[0]
+  const socket = net.connect({ host, port, noDelay: true })
+  socket.on('error', () => {})
+  const before = process.cpuUsage()
+  socket.write(frames.HEAD.subarray(0, 1))
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  const { user, system } = process.cpuUsage(before)
+  for (const byte of Buffer.concat([frames.HEAD.subarray(1), token])) {
+    socket.write(Buffer.from([byte]))
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  const reading = new Reader(state.lines[0], core, socket)
+
+  reading.ask(1, [[3, 5]])
+  const replies = await reading.answers(1)
+
+  assert.equal(replies[0].values.length, 2)
+  assert.ok(user + system < 200000) // of 400 ms: it would look again and again
 })
 
 test('a socket that sends nothing holds nothing up when the swarm stops', async (t) => {
