@@ -19,7 +19,7 @@ from tradercast.feed.held import skip_held
 from tradercast.feed.restore import newest_archive
 from tradercast.feed.sealing import Run, Sealer
 from tradercast.feed.segment import Segment
-from tradercast.feed.source import Batches, Source
+from tradercast.feed.source import Batches, Source, read_ahead
 from tradercast.feed.staged import ARCHIVE, TAIL, StagedImport, StagedWriter
 from tradercast.feed.tail_blocks import TailBlocks
 from tradercast.heap import keep_freed_memory
@@ -160,8 +160,9 @@ async def append_staged(staged: StagedImport, tail: DerivedLog, archive: Derived
     """Put the blocks of a staged import into the logs; those that are there are compared."""
     archive.length, tail.length = staged.archive_block, staged.tail_block
     for log, kind in ((archive, ARCHIVE), (tail, TAIL)):
-        for batch in staged.batches(kind):
-            await log.put(batch)
+        async with read_ahead(staged.batches(kind)) as batches:
+            async for batch in batches:
+                await log.put(batch)
     staged.remove()
 
 

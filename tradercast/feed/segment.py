@@ -17,7 +17,7 @@ from tradercast.feed.tail_blocks import TailBlocks
 from tradercast.feeds import FeedId
 
 WORKERS = max(1, min(4, os.cpu_count() or 1))
-DEPTH = 2 * WORKERS + 1  # runs in memory at a time
+DEPTH = 8 + 4 * WORKERS  # groups of runs in memory at a time: enough that no thread waits for work
 _BATCH = 4 << 20  # bytes in one append to the archive; a run's blocks stay together
 
 

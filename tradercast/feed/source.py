@@ -12,11 +12,12 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from tradercast.feed.sealing import RowQueue
 from tradercast.runs import Records
 
+T = TypeVar("T")
 Batches: TypeAlias = "Iterable[Records] | AsyncIterable[Records]"
 
 
@@ -69,7 +70,7 @@ class Source:
 
 
 @contextlib.asynccontextmanager
-async def read_ahead(batches: Iterable[Records]) -> AsyncIterator[AsyncIterator[Records]]:
+async def read_ahead(batches: Iterable[T]) -> AsyncIterator[AsyncIterator[T]]:
     """The same batches, each read in a thread while the one before is worked on; the first at once.
 
     So whoever has something to prepare can do so while the first is read.
@@ -77,7 +78,7 @@ async def read_ahead(batches: Iterable[Records]) -> AsyncIterator[AsyncIterator[
     iterator = iter(batches)
     ahead = asyncio.create_task(asyncio.to_thread(_next, iterator))
 
-    async def found() -> AsyncGenerator[Records, None]:
+    async def found() -> AsyncGenerator[T, None]:
         nonlocal ahead
         while (batch := await asyncio.shield(ahead)) is not None:
             ahead = asyncio.create_task(asyncio.to_thread(_next, iterator))
@@ -101,5 +102,5 @@ async def _advanced(batches: Batches) -> AsyncGenerator[Records, None]:
             yield batch
 
 
-def _next(iterator: Iterator[Records]) -> Records | None:
+def _next(iterator: Iterator[T]) -> T | None:
     return next(iterator, None)

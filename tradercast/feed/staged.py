@@ -119,9 +119,7 @@ class StagedImport:
         """
         batch: list[bytes] = []
         size = 0
-        for kind, block in self._blocks():
-            if kind != log:
-                continue
+        for block in self._blocks(log):
             batch.append(block)
             size += len(block)
             if size >= _BATCH:
@@ -135,17 +133,22 @@ class StagedImport:
         self._path.unlink()
         sync_directory(self._path.parent)
 
-    def _blocks(self) -> Iterator[tuple[bytes, bytes]]:
-        with self._path.open("rb") as file:
+    def _blocks(self, log: bytes) -> Iterator[bytes]:
+        with self._path.open("rb", _BUFFER) as file:
             file.seek(_HEAD.size)
             while entry := file.read(_ENTRY.size):
                 if len(entry) != _ENTRY.size:
                     raise _damaged(self._path)
                 kind, size = _ENTRY.unpack(entry)
-                block = file.read(size) if size <= _MAX_BLOCK else b""
-                if len(block) != size or kind not in (ARCHIVE, TAIL):
+                if kind not in (ARCHIVE, TAIL) or size > _MAX_BLOCK:
                     raise _damaged(self._path)
-                yield kind, block
+                if kind != log:
+                    file.seek(size, os.SEEK_CUR)
+                    continue
+                block = file.read(size)
+                if len(block) != size:
+                    raise _damaged(self._path)
+                yield block
 
 
 def _damaged(path: Path) -> FormatError:
