@@ -18,6 +18,7 @@ DEFAULT_COLLECTION = "trades"
 _SELECT_MS = 10_000
 _CLOSE_S = 1.0
 _SOCKET_MS = 20_000
+_HEARTBEAT_MS = 2_000  # so long a server that once refused stays unasked; by default 10 s
 
 
 def collections_of(uri: str, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -65,6 +66,7 @@ async def connected(uri: str, appname: str = "tradercast-listener") -> AsyncIter
         serverSelectionTimeoutMS=_SELECT_MS,
         connectTimeoutMS=_SELECT_MS,
         socketTimeoutMS=_SOCKET_MS,
+        heartbeatFrequencyMS=_HEARTBEAT_MS,
     )
     try:
         yield client
