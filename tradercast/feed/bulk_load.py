@@ -14,7 +14,7 @@ import numpy as np
 from tradercast.chunks import open_trades
 from tradercast.feed.archive import ChunkRef
 from tradercast.feed.columns import Columns, Slot
-from tradercast.feed.decoding import check_header, decode_piece
+from tradercast.feed.decoding import check_header, decode_piece, result_of
 from tradercast.feed.fixes import Fixes
 from tradercast.feed.piece import Piece
 from tradercast.feed.plan import Plan
@@ -115,11 +115,13 @@ class _Load:
                     pending.append(pool.submit(self._decode, here))
                     here = []
                 while pending and (pending[0].done() or len(pending) > _AHEAD):
-                    gaps |= await _result(pending.popleft())
+                    found = await result_of(pending.popleft())
+                    gaps |= found
                 group = await _next(blocks)
             pending.append(pool.submit(self._decode, here))
             while pending:
-                gaps |= await _result(pending.popleft())
+                found = await result_of(pending.popleft())
+                gaps |= found
         finally:
             for future in pending:
                 future.cancel()
@@ -163,8 +165,3 @@ class _Load:
 
 async def _next(blocks: Groups) -> Group | None:
     return await anext(blocks, None)
-
-
-async def _result(decoded: Future[dict[int, list[Gap]]]) -> dict[int, list[Gap]]:
-    # To be woken by a thread costs a tenth of a chunk; most are done when they are asked.
-    return decoded.result() if decoded.done() else await asyncio.wrap_future(decoded)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import Future
+from typing import TypeVar
+
 import numpy as np
 
 from tradercast.chunks import ChunkHeader
@@ -12,6 +16,8 @@ from tradercast.feed.fixes import Fixes, settle
 from tradercast.feed.piece import Piece
 from tradercast.records import Gap
 from tradercast.timerange import TimeRange
+
+T = TypeVar("T")
 
 
 def decode_piece(
@@ -63,3 +69,11 @@ def check_header(header: ChunkHeader, ref: ChunkRef | None) -> None:
             f"chunk {ref.number} holds {header.notes} corrections and gaps, "
             f"its index says {ref.notes}"
         )
+
+
+async def result_of(decoded: Future[T]) -> T:
+    """What a thread has decoded, or will have.
+
+    To be woken by a thread costs a tenth of a chunk; most are done when they are asked.
+    """
+    return decoded.result() if decoded.done() else await asyncio.wrap_future(decoded)

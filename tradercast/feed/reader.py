@@ -15,7 +15,7 @@ from tradercast.chunks import decode_header, decode_trades
 from tradercast.errors import IncompleteError, StalledError
 from tradercast.feed.archive import ArchiveIndex
 from tradercast.feed.block_decoder import Block, BlockDecoder, Decoded
-from tradercast.feed.decoding import check_header
+from tradercast.feed.decoding import check_header, result_of
 from tradercast.feed.fixes import Fixes, moves_in, noted_records
 from tradercast.feed.piece import Piece as Piece
 from tradercast.feed.plan import Plan
@@ -132,12 +132,12 @@ class SegmentReader(SegmentBlocks):
                 pending.append(pool.submit(decoder.decode, waiting))
                 waiting = []
                 while pending and (pending[0].done() or len(pending) > _AHEAD):
-                    if pieces := _noted_in(report, await _result(pending.popleft())):
+                    if pieces := _noted_in(report, await result_of(pending.popleft())):
                         yield pieces
             if waiting:
                 pending.append(pool.submit(decoder.decode, waiting))
             while pending:
-                if pieces := _noted_in(report, await _result(pending.popleft())):
+                if pieces := _noted_in(report, await result_of(pending.popleft())):
                     yield pieces
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -192,11 +192,6 @@ class SegmentReader(SegmentBlocks):
                     part = trades[first - header.first_seq : end - header.first_seq]
                     pieces.append(noted_records(part, first))
         return [piece for piece in pieces if piece is not None]
-
-
-async def _result(decoded: Future[list[Decoded]]) -> list[Decoded]:
-    # To be woken by a thread takes long; most are done when they are asked.
-    return decoded.result() if decoded.done() else await asyncio.wrap_future(decoded)
 
 
 def _noted_in(report: ReadReport, decoded: list[Decoded]) -> list[Piece]:
